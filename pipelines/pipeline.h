@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// One worker's pipeline: messages in, sealed batches out, verdicts back to the protocol adapters.
+//
+//   pipeline_push()  x n        adapters, while a burst is processed
+//   pipeline_run()              once, before the burst's buffers are freed: decode, dedup,
+//                               validate, match, route, encode
+//   pipeline_complete()         results from egress
+//   pipeline_tick()             linger: seals batches that are due
+//
+// A verdict arrives through the adapter's `done` callback, possibly inside pipeline_run() (refused,
+// shed, `ack: received`), later from pipeline_complete() otherwise. A callback never calls
+// pipeline_push().
+// Thread: the worker's own. Nothing here allocates, locks, logs or makes a system call after
+// pipeline_create().
+#pragma once
+
+#include "pipelines/batch.h"
+#include "pipelines/ledger.h"
+#include "pipelines/record.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct config;
+struct pipeline;
+
+// What the pipeline needs from whoever runs it.
+struct pipeline_env {
+	uint16_t worker; // index
+	uint16_t egress_count;
+	struct batch *batches; // batch_count of them, buffers attached, owned by the caller
+	uint16_t batch_count;
+	uint32_t ack_slots; // messages that may wait at once
+	uint32_t in_flight_records_max;
+	uint64_t in_flight_bytes_max;
+	uint64_t appliance_epoch;
+	struct ledger *ledger; // this worker's
+	// Give a sealed batch to batch->egress. Must not fail: ring sized for all batches.
+	void (*sealed)(void *owner, struct batch *b);
+	void *owner;
+	// Per transport: tell the adapter. `done` may be NULL if the transport never waits.
+	struct {
+		void (*done)(void *adapter, uint32_t token, const struct verdict *v);
+		void *adapter;
+	} adapters[TRANSPORT_COUNT];
+};
+
+int pipeline_create(const struct pipeline_env *env, const struct config *c, struct pipeline **out);
+void pipeline_destroy(struct pipeline *p); // accepts NULL
+
+// Between bursts only: use this configuration generation from now on. Messages in flight finish
+// under the one they were accepted with.
+void pipeline_use(struct pipeline *p, const struct config *c);
+
+// Copies *m, not what its views point to. Every pushed message is counted as received and gets
+// exactly one verdict (if it has a token) and one door of the message ledger.
+void pipeline_push(struct pipeline *p, const struct message *m);
+void pipeline_run(struct pipeline *p, uint64_t now_ns, int64_t wall_ns);
+
+// Entries [first, first+count) of batch `batch` of this worker have results.
+void pipeline_complete(struct pipeline *p, struct completion c, uint64_t now_ns);
+
+// Seal what has lingered long enough. Returns the monotonic time of the next due batch, or
+// UINT64_MAX.
+uint64_t pipeline_tick(struct pipeline *p, uint64_t now_ns);
+void pipeline_seal_all(struct pipeline *p);
+
+// Nothing is open or in flight any more.
+bool pipeline_idle(const struct pipeline *p);
+
+// How full the in-flight budget is, 0..100: adapters back off above a mark.
+unsigned pipeline_pressure(const struct pipeline *p);
+
+// Latency wire-to-ack as a histogram of log2 buckets of microseconds, 4 per octave; monotonic.
+#define LATENCY_BUCKETS 128
+struct latency {
+	uint64_t bucket[LATENCY_BUCKETS];
+};
+const struct latency *pipeline_latency(const struct pipeline *p, enum transport t);
+// Upper bound in microseconds of the bucket that holds the quantile q (0..1); 0 if empty.
+uint64_t latency_quantile_us(const struct latency *l, double q);
