@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the data plane knows about a frame beyond its bytes. Lives in the mbuf's private area, so it
+// travels with the mbuf over rings. Written by the receiving worker, read by the owner.
+#pragma once
+
+#include <rte_mbuf.h>
+
+#include <stdint.h>
+
+// Who talks to whom. Zero-padded, no holes: it is hashed and compared as bytes.
+struct flow_key {
+	uint8_t remote[16]; // IPv4 in the first 4 bytes
+	uint8_t local[16];
+	uint16_t remote_port; // host order
+	uint16_t local_port;
+	uint16_t realm;
+	uint8_t family; // 4 or 6
+	uint8_t protocol; // IP protocol number
+};
+static_assert(sizeof(struct flow_key) == 40);
+
+struct packet {
+	struct flow_key key;
+	uint16_t port; // index into the worker's ports
+	uint16_t interface; // index into config.interfaces
+	uint16_t l3_offset; // from the start of the frame
+	uint16_t l4_offset;
+	uint16_t payload_offset; // of the UDP payload
+	uint16_t payload_len;
+	uint8_t remote_mac[6];
+	uint16_t flags;
+	uint64_t owner_hash; // SipHash of the key; owner worker = owner_hash % workers
+};
+
+enum packet_flag : uint16_t {
+	PACKET_LOCAL_MULTICAST = 1 << 0, // destination was multicast or broadcast
+	PACKET_TAKEN_OVER = 1 << 1, // came from another worker: key and offsets are set
+};
+
+#define PACKET_PRIV_SIZE RTE_ALIGN_CEIL(sizeof(struct packet), RTE_MBUF_PRIV_ALIGN)
+
+static inline struct packet *packet_of(struct rte_mbuf *m) {
+	return (struct packet *)rte_mbuf_to_priv(m);
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// SipHash-1-3 (Aumasson, Bernstein 2012) over keys that a peer may choose. Any thread, pure.
+#pragma once
+
+#include <stdint.h>
+#include <string.h>
+
+static inline uint64_t siphash_rotl(uint64_t x, int b) {
+	return x << b | x >> (64 - b);
+}
+
+#define SIPHASH_ROUND(v)                                                                           \
+	do {                                                                                       \
+		v[0] += v[1];                                                                      \
+		v[1] = siphash_rotl(v[1], 13) ^ v[0];                                              \
+		v[0] = siphash_rotl(v[0], 32);                                                     \
+		v[2] += v[3];                                                                      \
+		v[3] = siphash_rotl(v[3], 16) ^ v[2];                                              \
+		v[0] += v[3];                                                                      \
+		v[3] = siphash_rotl(v[3], 21) ^ v[0];                                              \
+		v[2] += v[1];                                                                      \
+		v[1] = siphash_rotl(v[1], 17) ^ v[2];                                              \
+		v[2] = siphash_rotl(v[2], 32);                                                     \
+	} while (0)
+
+static inline uint64_t siphash13(const uint64_t key[2], const void *bytes, uint32_t len) {
+	const uint8_t *p = bytes;
+	const uint8_t *end = p + (len & ~7u);
+	uint64_t v[4] = {
+		key[0] ^ 0x736f6d6570736575,
+		key[1] ^ 0x646f72616e646f6d,
+		key[0] ^ 0x6c7967656e657261,
+		key[1] ^ 0x7465646279746573,
+	};
+	uint64_t word;
+	uint64_t last = (uint64_t)len << 56;
+
+	for (; p != end; p += 8) {
+		memcpy(&word, p, 8);
+		v[3] ^= word;
+		SIPHASH_ROUND(v);
+		v[0] ^= word;
+	}
+	for (uint32_t i = 0; i < (len & 7); i++)
+		last |= (uint64_t)p[i] << (8 * i);
+	v[3] ^= last;
+	SIPHASH_ROUND(v);
+	v[0] ^= last;
+	v[2] ^= 0xff;
+	SIPHASH_ROUND(v);
+	SIPHASH_ROUND(v);
+	SIPHASH_ROUND(v);
+	return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
