@@ -32,8 +32,10 @@ struct batch_entry {
 	uint32_t len;
 	uint32_t key_offset; // of the device id (the Kafka key) in buf
 	uint16_t key_len;
-	uint16_t seq_offset; // from offset: LEDGER_SEQ_DIGITS places for ledger-seq; 0 = none
-	uint32_t headers_offset; // encoded Kafka headers in buf (pipelines/encode.h); 0 = none
+	// Where in buf (value or headers) LEDGER_SEQ_DIGITS places wait for ledger_seq, written as
+	// decimal digits with leading spaces; 0 = none.
+	uint32_t seq_at;
+	uint32_t headers_offset; // encoded Kafka headers in buf (pipelines/headers.h); 0 = none
 	uint32_t headers_len;
 	int32_t partition;
 	uint32_t ack; // pipeline's ack slot, TOKEN_NONE if nobody waits
