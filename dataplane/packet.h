@@ -35,6 +35,8 @@ struct packet {
 enum packet_flag : uint16_t {
 	PACKET_LOCAL_MULTICAST = 1 << 0, // destination was multicast or broadcast
 	PACKET_TAKEN_OVER = 1 << 1, // came from another worker: key and offsets are set
+	PACKET_NEIGHBOUR = 1 << 2, // copy of an ARP or ND answer, for the net layer of each worker
+	PACKET_ICMP_ERROR = 1 << 3, // concerns a flow of the worker it was handed to
 };
 
 #define PACKET_PRIV_SIZE RTE_ALIGN_CEIL(sizeof(struct packet), RTE_MBUF_PRIV_ALIGN)

@@ -38,11 +38,19 @@ static uint64_t total(const uint64_t *counters, size_t n) {
 static bool check(const char *name, uint64_t left, uint64_t right, char *why, size_t why_len) {
 	if (left == right)
 		return true;
-	snprintf(why, why_len, "%s: %" PRIu64 " came in, %" PRIu64 " accounted for", name, left, right);
+	snprintf(
+		why,
+		why_len,
+		"%s: %" PRIu64 " came in, %" PRIu64 " accounted for",
+		name,
+		left,
+		right
+	);
 	return false;
 }
 
-static bool transport_balanced(const struct ledger *l, enum transport t, char *why, size_t why_len) {
+static bool
+transport_balanced(const struct ledger *l, enum transport t, char *why, size_t why_len) {
 	const struct ledger_messages *m = &l->messages[t];
 	const struct ledger_records *r = &l->records[t];
 	char name[64];
@@ -59,8 +67,8 @@ static bool transport_balanced(const struct ledger *l, enum transport t, char *w
 	return check(
 		name,
 		r->accepted,
-		r->delivered + r->dead_lettered + r->in_spool + r->in_flight + r->reduced + r->expired
-			+ total(r->lost, LOST_REASON_COUNT),
+		r->delivered + r->dead_lettered + r->in_spool + r->in_flight + r->reduced
+			+ r->expired + total(r->lost, LOST_REASON_COUNT),
 		why,
 		why_len
 	);
@@ -71,13 +79,16 @@ bool ledger_balanced(const struct ledger *l, char *why, size_t why_len) {
 	const struct ledger_derived *d = &l->derived;
 
 	if (!check("frames",
-		   f->rx + f->taken_over,
-		   f->consumed + f->handed_over + f->punted + total(f->dropped, DROP_REASON_COUNT),
+		   f->rx + f->taken_over + f->copied,
+		   f->consumed + f->handed_over + f->punted + f->in_reassembly
+			   + total(f->dropped, DROP_REASON_COUNT),
 		   why,
 		   why_len))
 		return false;
 	for (enum transport t = 0; t < TRANSPORT_COUNT; t++)
 		if (!transport_balanced(l, t, why, why_len))
 			return false;
-	return check("derived", d->made, d->delivered + d->in_flight + d->shed + d->lost, why, why_len);
+	return check(
+		"derived", d->made, d->delivered + d->in_flight + d->shed + d->lost, why, why_len
+	);
 }

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // The ledgers: every frame, message and record leaves through exactly one counted door.
 //
-//   frames    rx + taken_over = consumed + handed_over + punted + dropped(reason)
+//   frames    rx + taken_over + copied = consumed + handed_over + punted + dropped(reason) +
+//                                        in_reassembly
 //   messages  received        = accepted + refused(reason) + duplicate + shed(reason)
 //   records   accepted        = delivered + dead_lettered + in_spool + in_flight + reduced +
 //                               expired + lost(reason)
 //   derived   made            = delivered + in_flight + shed + lost
 //
-// All counters are monotonic except the gauges in_spool and in_flight. Each struct ledger has one
+// All counters are monotonic except the gauges in_spool, in_flight and
+// in_reassembly. Each struct ledger has one
 // writer (a worker); readers take a snapshot between two bursts (see dataplane/stats).
 // A frame handed to another worker is `handed_over` there and `taken_over` here.
 #pragma once
@@ -19,9 +21,11 @@
 // Why a frame went no further. One reason, one counter.
 #define DROP_REASONS(X)                                                                            \
 	X(DROP_L2_SHORT, "l2-short")                                                               \
+	X(DROP_L2_SOURCE, "l2-source-invalid")                                                     \
 	X(DROP_L2_NOT_OURS, "l2-not-ours")                                                         \
 	X(DROP_ETHERTYPE, "ethertype-unknown")                                                     \
 	X(DROP_VLAN_UNKNOWN, "vlan-unknown")                                                       \
+	X(DROP_VLAN_STACKED, "vlan-stacked")                                                       \
 	X(DROP_ARP_BAD, "arp-malformed")                                                           \
 	X(DROP_ARP_NOT_OURS, "arp-not-ours")                                                       \
 	X(DROP_IP_SHORT, "ip-short")                                                               \
@@ -42,7 +46,7 @@
 	X(DROP_ICMP_LIMIT, "icmp-rate-limit")                                                      \
 	X(DROP_ICMP_IGNORED, "icmp-ignored")                                                       \
 	X(DROP_ND_BAD, "nd-malformed")                                                             \
-	X(DROP_NEIGHBOUR_FULL, "neighbour-table-full")                                             \
+	X(DROP_NEIGHBOUR_LIMIT, "neighbour-rate-limit")                                            \
 	X(DROP_UDP_SHORT, "udp-short")                                                             \
 	X(DROP_UDP_LENGTH, "udp-length")                                                           \
 	X(DROP_UDP_CHECKSUM, "udp-checksum")                                                       \
@@ -118,6 +122,8 @@ struct ledger_frames {
 	uint64_t consumed;
 	uint64_t handed_over;
 	uint64_t punted;
+	uint64_t copied; // made here for other workers or the exception port
+	uint64_t in_reassembly; // gauge: fragments that wait for the rest of their datagram
 	uint64_t dropped[DROP_REASON_COUNT];
 };
 

@@ -92,7 +92,9 @@ struct net_path net_path_of(struct rte_mbuf *m);
 
 // Send `len` bytes from key->local to key->remote. The next hop is the neighbour table's answer
 // (on-link or gateway); while that is unresolved, path->mac. Fragments IPv6/IPv4 if larger than
-// the MTU. 0, -ENOBUFS (pool empty), -EMSGSIZE.
+// the MTU. path NULL: the interface that has key->local. If key->local is a group, an address of
+// the interface is the source. 0, -ENOBUFS (pool empty), -EMSGSIZE (also for more than 64
+// fragments), -ENETUNREACH (no such interface or address, mirror port).
 int net_udp_send(
 	struct net *n,
 	const struct flow_key *key,
@@ -102,8 +104,14 @@ int net_udp_send(
 );
 
 // As above for a transport segment already in `m` (m's data is the transport header and payload,
-// with headroom; its checksum field is filled in here). Takes ownership of m.
-int net_ip_send(struct net *n, const struct flow_key *key, const struct net_path *path, struct rte_mbuf *m);
+// with headroom; its checksum field is filled in here). Takes ownership of m. -EMSGSIZE if it
+// exceeds the MTU: a transport knows its segment size.
+int net_ip_send(
+	struct net *n,
+	const struct flow_key *key,
+	const struct net_path *path,
+	struct rte_mbuf *m
+);
 
 // ICMP/ICMPv6 "port unreachable" for an L4 packet nobody listens for. Rate limited. Does not take
 // ownership.
@@ -122,6 +130,26 @@ void net_on_icmp_error(
 	void (*fn)(void *owner, const struct net_icmp_error *e),
 	void *owner
 );
+
+// What the frame ledger does not say. Monotonic, but for the gauge.
+struct net_stats {
+	uint64_t tx; // frames given to transmit()
+	uint64_t tx_refused; // no headroom, or the port does not transmit
+	uint64_t tx_no_mbuf; // pool empty
+	uint64_t tx_unresolved; // the next hop did not answer
+	uint64_t neighbours_full; // a question not asked: bucket or list of open questions full
+	uint64_t conflicts_seen; // frames of somebody who uses one of our addresses
+	uint64_t conflicts; // gauge: addresses out of service because of that
+};
+const struct net_stats *net_stats(const struct net *n);
+
+// The UDP payload (or TCP payload) of an L4 packet as one piece: where it lies in the frame, or
+// copied to `room`, which holds payload_len bytes, if reassembly or a jumbo frame split it.
+static inline const uint8_t *net_payload(const struct rte_mbuf *m, void *room) {
+	const struct packet *p = packet_of((struct rte_mbuf *)m);
+
+	return rte_pktmbuf_read(m, p->payload_offset, p->payload_len, room);
+}
 
 // Budgeted. Returns the monotonic time of the next due timer, UINT64_MAX if none.
 uint64_t net_poll(struct net *n, uint64_t now_ns);

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// Internet checksums (RFC 1071) over frames that may have several segments. Pure.
+#pragma once
+
+#include <rte_byteorder.h>
+#include <rte_cksum.h>
+#include <rte_mbuf.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+static inline uint16_t checksum_fold(uint32_t sum) {
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)sum;
+}
+
+// The pseudo-header of RFC 768 and RFC 8200 section 8.1. `addresses` are source and destination as
+// they stand behind each other in the header. IPv4's length field is 16 bits, IPv6's 32: the same
+// sum.
+static inline uint32_t
+checksum_pseudo(const void *addresses, uint8_t family, uint8_t protocol, uint32_t len) {
+	uint32_t sum = rte_raw_cksum(addresses, family == 4 ? 8 : 32);
+
+	return sum + rte_cpu_to_be_16(protocol) + rte_cpu_to_be_16((uint16_t)(len >> 16))
+		+ rte_cpu_to_be_16((uint16_t)len);
+}
+
+// Sum of `len` bytes at `offset` of the frame, which must be there, with `start` added.
+static inline uint16_t
+checksum_of(const struct rte_mbuf *m, uint32_t offset, uint32_t len, uint32_t start) {
+	uint16_t sum = 0;
+
+	if (offset + len <= m->data_len)
+		sum = rte_raw_cksum(rte_pktmbuf_mtod_offset(m, const void *, offset), len);
+	else
+		(void)rte_raw_cksum_mbuf(m, offset, len, &sum);
+	return checksum_fold(start + sum);
+}
+
+// Bytes that contain their own checksum sum to all ones.
+static inline bool
+checksum_good(const struct rte_mbuf *m, uint32_t offset, uint32_t len, uint32_t start) {
+	return checksum_of(m, offset, len, start) == 0xffff;
+}
