@@ -26,7 +26,7 @@ enum payload_format : uint8_t {
 #define X(id, label) id,
 	PAYLOAD_FORMATS(X)
 #undef X
-	PAYLOAD_FORMAT_COUNT
+		PAYLOAD_FORMAT_COUNT
 };
 
 // One list, three uses: return code, counter index, label (also the reason in the dead-letter
@@ -54,7 +54,7 @@ enum payload_rc : uint8_t {
 #define X(id, label) id,
 	PAYLOAD_RCS(X)
 #undef X
-	PAYLOAD_RC_COUNT
+		PAYLOAD_RC_COUNT
 };
 
 const char *payload_rc_label(enum payload_rc rc);
@@ -114,6 +114,12 @@ struct readings {
 	uint8_t text[PAYLOAD_TEXT_MAX];
 };
 
+static inline void readings_reset(struct readings *r) {
+	r->reading_count = 0;
+	r->field_count = 0;
+	r->text_used = 0;
+}
+
 enum time_unit : uint8_t { TIME_S, TIME_MS, TIME_US, TIME_NS };
 
 // Where the payload names its device, time and sequence. All names are flattened field names (a
@@ -135,8 +141,10 @@ struct payload_decoder; // per-thread scratch (the JSON pool); see payload_decod
 uint32_t payload_decoder_size(void);
 struct payload_decoder *payload_decoder_init(void *memory);
 
-// Decode `payload`; on PAYLOAD_OK `out` holds at least one reading, each with at least one field.
-// On anything else `out` is undefined. Time is linear in payload.len, at most PAYLOAD_MAX bytes.
+// Append the readings of `payload` to `out` (readings_reset() empties it): on PAYLOAD_OK at least
+// one, each with at least one field. On anything else the counts of `out` are what they were.
+// PAYLOAD_TOO_MANY and PAYLOAD_TOO_LARGE may only mean that `out` was not empty: the caller tries
+// again with an empty one. Time is n log n in payload.len at worst, at most PAYLOAD_MAX bytes.
 enum payload_rc payload_decode(
 	struct payload_decoder *d,
 	enum payload_format format,

@@ -16,6 +16,7 @@
 // Advance `r` over the next header; false at the end. The writer is this program, so a short
 // header is our bug and also ends the sequence.
 static inline bool header_next(struct rd *r, struct view *name, struct view *value) {
+	*name = *value = (struct view) {0};
 	if (rd_left(r) < HEADER_PREFIX_BYTES)
 		return false;
 	uint32_t name_len = rd_be16(r);

@@ -9,12 +9,14 @@
 //
 // A verdict arrives through the adapter's `done` callback, possibly inside pipeline_run() (refused,
 // shed, `ack: received`), later from pipeline_complete() otherwise. A callback never calls
-// pipeline_push().
+// pipeline_push(). Adapters that push more than 4,096 messages between two runs may get verdicts of
+// earlier messages inside pipeline_push().
 // Thread: the worker's own. Nothing here allocates, locks, logs or makes a system call after
 // pipeline_create().
 #pragma once
 
 #include "pipelines/batch.h"
+#include "pipelines/latency.h"
 #include "pipelines/ledger.h"
 #include "pipelines/record.h"
 
@@ -46,12 +48,17 @@ struct pipeline_env {
 	} adapters[TRANSPORT_COUNT];
 };
 
+// 0, -ENOMEM, or -EINVAL: more than 256 topics, or egress_count outside 1..EGRESS_MAX.
 int pipeline_create(const struct pipeline_env *env, const struct config *c, struct pipeline **out);
 void pipeline_destroy(struct pipeline *p); // accepts NULL
 
 // Between bursts only: use this configuration generation from now on. Messages in flight finish
 // under the one they were accepted with.
 void pipeline_use(struct pipeline *p, const struct config *c);
+
+// What our wall clock is worth now; carried in every record from here on. Unknown until told.
+// max_error_us is ignored with CLOCK_UNKNOWN.
+void pipeline_clock(struct pipeline *p, enum clock_quality quality, uint64_t max_error_us);
 
 // Copies *m, not what its views point to. Every pushed message is counted as received and gets
 // exactly one verdict (if it has a token) and one door of the message ledger.
@@ -72,11 +79,5 @@ bool pipeline_idle(const struct pipeline *p);
 // How full the in-flight budget is, 0..100: adapters back off above a mark.
 unsigned pipeline_pressure(const struct pipeline *p);
 
-// Latency wire-to-ack as a histogram of log2 buckets of microseconds, 4 per octave; monotonic.
-#define LATENCY_BUCKETS 128
-struct latency {
-	uint64_t bucket[LATENCY_BUCKETS];
-};
+// Wire-to-ack: until the verdict where somebody waits, else until the record's result.
 const struct latency *pipeline_latency(const struct pipeline *p, enum transport t);
-// Upper bound in microseconds of the bucket that holds the quantile q (0..1); 0 if empty.
-uint64_t latency_quantile_us(const struct latency *l, double q);

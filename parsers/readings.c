@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "parsers/number.h"
+#include "parsers/readings.h"
+
+// Up to here a suspected name is compared with all before it; beyond, sorting is cheaper, and its
+// worst case is not quadratic.
+#define COMPARE_ALL_MAX 16
+
+void readings_begin(
+	struct readings_filler *f,
+	struct readings *out,
+	const struct payload_hints *hints
+) {
+	*f = (struct readings_filler) {.out = out, .hints = hints};
+}
+
+enum payload_rc readings_open(struct readings_filler *f) {
+	struct readings *out = f->out;
+
+	if (out->reading_count == READINGS_MAX)
+		return PAYLOAD_TOO_MANY;
+	f->open = &out->readings[out->reading_count++];
+	f->open->device = (struct view) {0};
+	f->open->has_time = false;
+	f->open->has_seq = false;
+	f->open->first_field = out->field_count;
+	f->open->field_count = 0;
+	f->classes = 0;
+	f->suspect = false;
+	return PAYLOAD_OK;
+}
+
+uint8_t *readings_text(struct readings_filler *f, uint32_t n) {
+	struct readings *out = f->out;
+
+	if (n > PAYLOAD_TEXT_MAX - out->text_used)
+		return nullptr;
+	uint8_t *p = out->text + out->text_used;
+	out->text_used += n;
+	return p;
+}
+
+enum payload_rc
+readings_join(struct readings_filler *f, struct view path, struct view name, struct view *out) {
+	uint32_t len = path.len + 1 + name.len;
+	uint8_t *text = readings_text(f, len);
+
+	if (text == nullptr)
+		return PAYLOAD_TOO_LARGE;
+	memcpy(text, path.p, path.len);
+	text[path.len] = '.';
+	if (name.len > 0)
+		memcpy(text + path.len + 1, name.p, name.len);
+	*out = view_of(text, len);
+	return PAYLOAD_OK;
+}
+
+enum payload_rc
+readings_join_index(struct readings_filler *f, struct view path, uint32_t index, struct view *out) {
+	uint8_t digits[10];
+	uint32_t first = sizeof(digits);
+
+	do {
+		digits[--first] = (uint8_t)('0' + index % 10);
+		index /= 10;
+	} while (index != 0);
+	return readings_join(f, path, view_of(digits + first, sizeof(digits) - first), out);
+}
+
+// A number can be a device's name: meters have serial numbers.
+static enum payload_rc device_from_u64(struct readings_filler *f, uint64_t v) {
+	uint8_t digits[20];
+	uint32_t n = 0;
+
+	do {
+		digits[n++] = (uint8_t)('0' + v % 10);
+		v /= 10;
+	} while (v != 0);
+	uint8_t *text = readings_text(f, n);
+	if (text == nullptr)
+		return PAYLOAD_TOO_LARGE;
+	for (uint32_t i = 0; i < n; i++)
+		text[i] = digits[n - 1 - i];
+	f->open->device = view_of(text, n);
+	return PAYLOAD_OK;
+}
+
+static enum payload_rc take_device(struct readings_filler *f, const struct value *v) {
+	if (f->open->device.len > 0)
+		return PAYLOAD_DUPLICATE_KEY;
+	if (v->kind == VALUE_I64 && v->i >= 0)
+		return device_from_u64(f, (uint64_t)v->i);
+	if (v->kind == VALUE_U64)
+		return device_from_u64(f, v->u);
+	if (v->kind != VALUE_STRING || !device_id_valid(v->s))
+		return PAYLOAD_BAD_DEVICE;
+	f->open->device = v->s;
+	return PAYLOAD_OK;
+}
+
+static enum payload_rc take_time(struct readings_filler *f, const struct value *v) {
+	if (f->open->has_time)
+		return PAYLOAD_DUPLICATE_KEY;
+	f->open->has_time = true;
+	return time_from_value(v, f->hints->time_unit, &f->open->time_ns);
+}
+
+static enum payload_rc take_seq(struct readings_filler *f, const struct value *v) {
+	if (f->open->has_seq)
+		return PAYLOAD_DUPLICATE_KEY;
+	f->open->has_seq = true;
+	if (v->kind == VALUE_I64 && v->i >= 0)
+		f->open->seq = (uint64_t)v->i;
+	else if (v->kind == VALUE_U64)
+		f->open->seq = v->u;
+	else
+		return PAYLOAD_BAD_TYPE;
+	return PAYLOAD_OK;
+}
+
+static bool named(struct view name, struct view key) {
+	return key.len > 0 && view_equal(name, key);
+}
+
+// Any function of the name will do; a peer that makes all names collide meets the sort.
+static uint64_t name_class(struct view name) {
+	if (name.len == 0)
+		return 1;
+	uint32_t h = name.p[0] * 3u + name.p[name.len - 1] * 11u + name.p[name.len / 2] * 5u
+		+ name.len * 17u;
+	return UINT64_C(1) << (h & 63);
+}
+
+static bool seen(const struct readings_filler *f, struct view name) {
+	const struct field *fields = f->out->fields + f->open->first_field;
+
+	for (uint32_t i = 0; i < f->open->field_count; i++)
+		if (view_equal(fields[i].name, name))
+			return true;
+	return false;
+}
+
+enum payload_rc readings_field(
+	struct readings_filler *f,
+	struct view name,
+	struct view unit,
+	const struct value *v
+) {
+	struct readings *out = f->out;
+
+	if (named(name, f->hints->device_key))
+		return take_device(f, v);
+	if (named(name, f->hints->time_key))
+		return take_time(f, v);
+	if (named(name, f->hints->seq_key))
+		return take_seq(f, v);
+	if (out->field_count == FIELDS_MAX)
+		return PAYLOAD_TOO_MANY;
+
+	uint64_t class = name_class(name);
+	if ((f->classes & class) != 0) {
+		if (f->open->field_count > COMPARE_ALL_MAX)
+			f->suspect = true;
+		else if (seen(f, name))
+			return PAYLOAD_DUPLICATE_KEY;
+	}
+	f->classes |= class;
+	out->fields[out->field_count++] = (struct field) {.name = name, .unit = unit, .v = *v};
+	f->open->field_count++;
+	return PAYLOAD_OK;
+}
+
+static int name_order(struct view a, struct view b) {
+	if (a.len != b.len)
+		return a.len < b.len ? -1 : 1;
+	return a.len == 0 ? 0 : memcmp(a.p, b.p, a.len);
+}
+
+// Heap sort: no recursion, no allocation, n log n on every input.
+static void sift(const struct field *fields, uint16_t *order, uint32_t root, uint32_t n) {
+	for (uint32_t child = 2 * root + 1; child < n; child = 2 * root + 1) {
+		if (child + 1 < n
+		    && name_order(fields[order[child]].name, fields[order[child + 1]].name) < 0)
+			child++;
+		if (name_order(fields[order[root]].name, fields[order[child]].name) >= 0)
+			return;
+		uint16_t t = order[root];
+		order[root] = order[child];
+		order[child] = t;
+		root = child;
+	}
+}
+
+static bool has_duplicate(const struct field *fields, uint32_t n) {
+	uint16_t order[FIELDS_MAX];
+
+	for (uint32_t i = 0; i < n; i++)
+		order[i] = (uint16_t)i;
+	for (uint32_t i = n / 2; i-- > 0;)
+		sift(fields, order, i, n);
+	for (uint32_t end = n; end-- > 1;) {
+		uint16_t t = order[0];
+		order[0] = order[end];
+		order[end] = t;
+		sift(fields, order, 0, end);
+	}
+	for (uint32_t i = 1; i < n; i++)
+		if (view_equal(fields[order[i - 1]].name, fields[order[i]].name))
+			return true;
+	return false;
+}
+
+enum payload_rc readings_close(struct readings_filler *f) {
+	const struct reading *r = f->open;
+
+	if (r->field_count == 0)
+		return PAYLOAD_NO_FIELDS;
+	if (f->suspect && has_duplicate(f->out->fields + r->first_field, r->field_count))
+		return PAYLOAD_DUPLICATE_KEY;
+	return PAYLOAD_OK;
+}

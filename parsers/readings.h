@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// How the decoders fill struct readings: one reading open at a time, field by field.
+//
+// readings_field() takes out what the hints name, refuses a name that comes twice, and keeps every
+// limit of parsers/payload.h. Pure; the decoder's thread.
+#pragma once
+
+#include "parsers/payload.h"
+
+struct readings_filler {
+	struct readings *out;
+	const struct payload_hints *hints;
+	struct reading *open;
+	// One bit per class of names seen in the open reading. Only a second name of a class can be
+	// a duplicate, so most fields are compared with nothing.
+	uint64_t classes;
+	bool suspect; // many fields, and two in one class: compare all when the reading closes
+};
+
+void readings_begin(
+	struct readings_filler *f,
+	struct readings *out,
+	const struct payload_hints *hints
+);
+enum payload_rc readings_open(struct readings_filler *f);
+enum payload_rc readings_field(
+	struct readings_filler *f,
+	struct view name,
+	struct view unit,
+	const struct value *v
+);
+// PAYLOAD_NO_FIELDS if nothing but device, time and sequence was in it.
+enum payload_rc readings_close(struct readings_filler *f);
+
+// `n` bytes of the text buffer, nullptr if they are not there (PAYLOAD_TOO_LARGE).
+uint8_t *readings_text(struct readings_filler *f, uint32_t n);
+
+// The name of a part of a container: `path`, '.', `name` (or the index of an array element).
+enum payload_rc
+readings_join(struct readings_filler *f, struct view path, struct view name, struct view *out);
+enum payload_rc
+readings_join_index(struct readings_filler *f, struct view path, uint32_t index, struct view *out);
+
+// The decoders, one per format. Contract: payload_decode().
+struct payload_decoder;
+enum payload_rc
+json_decode(struct payload_decoder *d, struct view payload, struct readings_filler *f);
+enum payload_rc raw_decode(struct view payload, struct readings_filler *f);

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pipelines/ack_table.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+int ack_table_init(struct ack_table *t, uint32_t count) {
+	*t = (struct ack_table) {.count = count, .first_free = count > 0 ? 0 : TOKEN_NONE};
+	t->slots = calloc(count > 0 ? count : 1, sizeof(*t->slots));
+	if (t->slots == nullptr)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < count; i++)
+		t->slots[i].token = i + 1 < count ? i + 1 : TOKEN_NONE;
+	return 0;
+}
+
+void ack_table_fini(struct ack_table *t) {
+	free(t->slots);
+	t->slots = nullptr;
+}
+
+uint32_t ack_table_take(struct ack_table *t, const struct message *m, uint16_t records) {
+	uint32_t slot = t->first_free;
+
+	if (slot == TOKEN_NONE)
+		return TOKEN_NONE;
+	struct ack_slot *s = &t->slots[slot];
+	t->first_free = s->token;
+	t->used++;
+	*s = (struct ack_slot) {
+		.rx_ns = m->rx_ns,
+		.token = m->token,
+		.waiting = records,
+		.transport = m->transport,
+	};
+	return slot;
+}
+
+void ack_table_give(struct ack_table *t, uint32_t slot) {
+	assert(slot < t->count && t->used > 0);
+	t->slots[slot].waiting = 0;
+	t->slots[slot].token = t->first_free;
+	t->first_free = slot;
+	t->used--;
+}
+
+bool ack_table_count(struct ack_table *t, uint32_t slot, bool refused, struct ack_slot *done) {
+	assert(slot < t->count && t->slots[slot].waiting > 0);
+	struct ack_slot *s = &t->slots[slot];
+
+	s->refused |= refused;
+	if (--s->waiting > 0)
+		return false;
+	*done = *s;
+	ack_table_give(t, slot);
+	return true;
+}

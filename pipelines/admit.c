@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+// The last stage: encode a message's records into batches, all of them or none, within the budgets
+// of what may be in flight.
+#include "config/config.h"
+#include "pipelines/encode_json.h"
+#include "pipelines/encode_original.h"
+#include "pipelines/json_writer.h"
+#include "pipelines/partition.h"
+#include "pipelines/pipeline_state.h"
+
+#include <assert.h>
+#include <stdatomic.h>
+
+uint64_t entry_bytes(const struct batch_entry *e) {
+	return (uint64_t)e->len + e->key_len + e->headers_len;
+}
+
+static struct batch_entry *entry_begin(struct batch *b, struct view key) {
+	struct batch_entry *e = &b->entries[b->count];
+
+	memcpy(b->buf + b->used, key.p, key.len);
+	e->key_offset = b->used;
+	e->key_len = (uint16_t)key.len;
+	e->offset = b->used + key.len;
+	e->seq_at = 0;
+	e->headers_offset = 0;
+	e->headers_len = 0;
+	e->ledger_seq = 0;
+	atomic_store_explicit(&e->result, RESULT_PENDING, memory_order_relaxed);
+	return e;
+}
+
+static uint32_t
+record_bound(const struct pipeline *p, const struct item *it, const struct record *rec) {
+	uint32_t n = it->m.profile->route->encoding == ENCODING_ORIGINAL
+		? encode_original_bound(&p->envelope, it, rec)
+		: encode_json_bound(&p->envelope, it, rec, &p->burst.readings);
+
+	return n + rec->device.len;
+}
+
+static bool
+add_record(struct pipeline *p, const struct item *it, const struct record *rec, uint32_t ack) {
+	const struct message *m = &it->m;
+	uint32_t bound = record_bound(p, it, rec);
+	struct batch *b = batch_set_room(&p->batches, rec->egress, it->topic, bound, m->rx_ns);
+
+	if (b == nullptr)
+		return false;
+	struct batch_entry *e = entry_begin(b, rec->device);
+	uint8_t *at = b->buf + e->offset;
+	if (m->profile->route->encoding == ENCODING_ORIGINAL) {
+		encode_original(&p->envelope, it, rec, b->buf, e);
+	} else {
+		e->seq_at = e->offset + p->envelope.seq_at;
+		e->len = encode_json(&p->envelope, it, rec, &p->burst.readings, at);
+	}
+	e->partition = rec->partition;
+	e->ack = ack;
+	e->rx_wall_ns = m->rx_wall_ns;
+	e->rx_ns = m->rx_ns;
+	e->kind = ENTRY_RECORD;
+	e->transport = m->transport;
+	uint64_t used = entry_bytes(e);
+	assert(used <= bound);
+	batch_set_added(&p->batches, b, (uint32_t)used);
+	p->in_flight_bytes += used;
+	return true;
+}
+
+// The budget is checked before encoding; a message may go over it by its own size once.
+static bool budget_left(const struct pipeline *p, const struct item *it) {
+	return p->in_flight_records + it->record_count <= p->env.in_flight_records_max
+		&& p->in_flight_bytes < p->env.in_flight_bytes_max;
+}
+
+// What no empty pipeline could take is refused for good: "later" would be a lie.
+static bool ever_fits(const struct pipeline *p, const struct item *it) {
+	if (it->record_count > p->env.in_flight_records_max)
+		return false;
+	for (uint16_t i = 0; i < it->record_count; i++)
+		if (record_bound(p, it, &p->burst.records[it->first_record + i])
+		    > p->env.batches[0].capacity)
+			return false;
+	return true;
+}
+
+static void turn_down(const struct pipeline *p, struct item *it, enum shed_reason why) {
+	if (ever_fits(p, it))
+		item_shed(it, why);
+	else
+		item_refuse(it, REFUSE_TOO_LARGE, PAYLOAD_TOO_LARGE, "encode");
+}
+
+static void accepted(struct pipeline *p, const struct item *it) {
+	struct ledger_messages *messages = &p->env.ledger->messages[it->m.transport];
+	struct ledger_records *records = &p->env.ledger->records[it->m.transport];
+
+	messages->received++;
+	messages->accepted++;
+	records->accepted += it->record_count;
+	records->in_flight += it->record_count;
+	p->in_flight_records += it->record_count;
+}
+
+static void admit_item(struct pipeline *p, struct item *it) {
+	bool waits = it->m.token != TOKEN_NONE && it->m.profile->route->ack == ACK_KAFKA;
+	uint64_t bytes_before = p->in_flight_bytes;
+	uint32_t ack = TOKEN_NONE;
+
+	if (!budget_left(p, it)) {
+		turn_down(p, it, SHED_IN_FLIGHT);
+		return;
+	}
+	if (waits) {
+		ack = ack_table_take(&p->acks, &it->m, it->record_count);
+		if (ack == TOKEN_NONE) {
+			item_shed(it, SHED_NO_TOKEN);
+			return;
+		}
+	}
+	for (uint16_t i = 0; i < it->record_count; i++) {
+		if (add_record(p, it, &p->burst.records[it->first_record + i], ack))
+			continue;
+		batch_set_rollback(&p->batches);
+		if (waits)
+			ack_table_give(&p->acks, ack);
+		p->in_flight_bytes = bytes_before;
+		turn_down(p, it, SHED_NO_BATCH);
+		return;
+	}
+	batch_set_commit(&p->batches);
+	accepted(p, it);
+	if (!waits)
+		settle_later(p, &it->m, &(struct verdict) {.outcome = OUTCOME_ACKED});
+}
+
+void admit_burst(struct pipeline *p, uint16_t from, uint16_t to) {
+	for (uint16_t i = from; i < to; i++)
+		if (p->burst.items[i].state == ITEM_GOING)
+			admit_item(p, &p->burst.items[i]);
+}
+
+// Dead letters never take the last quarter of anything: a flood of bad input leaves room for good.
+static bool dead_letter_room(const struct pipeline *p, uint32_t bound) {
+	return p->batches.free_count > p->batches.count / 4
+		&& p->dead_letter_bytes + bound <= p->env.in_flight_bytes_max / 4;
+}
+
+bool admit_dead_letter(struct pipeline *p, const struct dead_letter *d, uint64_t rx_ns) {
+	struct ledger_derived *derived = &p->env.ledger->derived;
+	uint16_t topic = p->config->kafka.dead_letter;
+	uint32_t partitions = p->config->topics[topic].partitions;
+	uint32_t bound = dead_letter_bound(d) + d->device.len;
+	struct batch *b = nullptr;
+
+	derived->made++;
+	if (partitions > 0 && dead_letter_room(p, bound)) {
+		int32_t partition =
+			partition_of(d->device.len > 0 ? d->device : d->peer, partitions);
+		uint16_t egress = egress_of(topic, partition, p->env.egress_count);
+		b = batch_set_room(&p->batches, egress, topic, bound, rx_ns);
+		if (b != nullptr) {
+			struct batch_entry *e = entry_begin(b, d->device);
+			e->len = dead_letter_encode(&p->envelope, d, b->buf + e->offset);
+			e->partition = partition;
+			e->ack = TOKEN_NONE;
+			e->rx_wall_ns = d->rx_wall_ns;
+			e->rx_ns = rx_ns;
+			e->kind = ENTRY_DEAD_LETTER;
+			e->transport = d->transport;
+			assert(entry_bytes(e) <= bound);
+			batch_set_added(&p->batches, b, (uint32_t)entry_bytes(e));
+			p->dead_letter_bytes += entry_bytes(e);
+			batch_set_commit(&p->batches);
+			derived->in_flight++;
+			return true;
+		}
+		batch_set_rollback(&p->batches);
+	}
+	derived->shed++;
+	return false;
+}

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pipelines/batch_set.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+int batch_set_init(
+	struct batch_set *s,
+	struct batch *batches,
+	uint16_t count,
+	uint16_t marks_max,
+	void (*sealed)(void *owner, struct batch *b),
+	void *owner
+) {
+	*s = (struct batch_set) {
+		.batches = batches,
+		.count = count,
+		.entries_max = BATCH_ENTRIES_MAX,
+		.next_due_ns = UINT64_MAX,
+		.sealed = sealed,
+		.owner = owner,
+		.free_count = count,
+		.marks_max = marks_max,
+	};
+	memset(s->open, 0xff, sizeof(s->open)); // BATCH_NONE
+	s->free = calloc(3u * count + 1, sizeof(*s->free));
+	s->marks = calloc(marks_max, sizeof(*s->marks));
+	if (s->free == nullptr || s->marks == nullptr) {
+		batch_set_fini(s);
+		return -ENOMEM;
+	}
+	s->opened = s->free + count;
+	s->full = s->opened + count;
+	for (uint16_t i = 0; i < count; i++)
+		s->free[i] = (uint16_t)(count - 1 - i);
+	return 0;
+}
+
+void batch_set_fini(struct batch_set *s) {
+	free(s->free);
+	free(s->marks);
+	s->free = nullptr;
+	s->marks = nullptr;
+}
+
+static void close_open(struct batch_set *s, const struct batch *b) {
+	s->open[b->egress][b->topic] = BATCH_NONE;
+	for (uint16_t i = 0; i < s->opened_count; i++) {
+		if (s->opened[i] != b->index)
+			continue;
+		// Batches are sealed in the order in which they were opened.
+		memmove(s->opened + i,
+			s->opened + i + 1,
+			(size_t)(s->opened_count - i - 1) * sizeof(*s->opened));
+		s->opened_count--;
+		return;
+	}
+}
+
+static struct batch *
+open_one(struct batch_set *s, uint16_t egress, uint16_t topic, uint64_t now_ns) {
+	if (s->free_count == 0)
+		return nullptr;
+	struct batch *b = &s->batches[s->free[--s->free_count]];
+
+	b->egress = egress;
+	b->topic = topic;
+	b->count = 0;
+	b->used = 0;
+	b->outstanding = 0;
+	b->opened_ns = now_ns;
+	s->open[egress][topic] = b->index;
+	s->opened[s->opened_count++] = b->index;
+	if (now_ns + s->linger_ns < s->next_due_ns)
+		s->next_due_ns = now_ns + s->linger_ns;
+	return b;
+}
+
+struct batch *batch_set_room(
+	struct batch_set *s,
+	uint16_t egress,
+	uint16_t topic,
+	uint32_t bytes,
+	uint64_t now_ns
+) {
+	uint16_t index = s->open[egress][topic];
+
+	if (index != BATCH_NONE) {
+		struct batch *b = &s->batches[index];
+		if (b->count < s->entries_max && bytes <= b->capacity - b->used)
+			return b;
+		if (b->count == 0)
+			return nullptr; // not even an empty one is large enough
+		if (s->free_count == 0)
+			return nullptr;
+		close_open(s, b);
+		s->full[s->full_count++] = index;
+	}
+	struct batch *b = open_one(s, egress, topic, now_ns);
+	return b != nullptr && bytes <= b->capacity ? b : nullptr;
+}
+
+void batch_set_added(struct batch_set *s, struct batch *b, uint32_t bytes) {
+	assert(s->mark_count < s->marks_max && bytes <= b->capacity - b->used);
+	s->marks[s->mark_count++] = (struct batch_mark) {b->index, b->count, b->used};
+	b->count++;
+	b->used += bytes;
+}
+
+static void seal(struct batch_set *s, struct batch *b) {
+	b->outstanding = b->count;
+	s->out_count++;
+	s->sealed(s->owner, b);
+}
+
+void batch_set_commit(struct batch_set *s) {
+	for (uint16_t i = 0; i < s->full_count; i++)
+		seal(s, &s->batches[s->full[i]]);
+	s->full_count = 0;
+	s->mark_count = 0;
+}
+
+static void free_if_empty(struct batch_set *s, struct batch *b) {
+	if (b->count > 0)
+		return;
+	close_open(s, b);
+	s->free[s->free_count++] = b->index;
+}
+
+void batch_set_rollback(struct batch_set *s) {
+	while (s->mark_count > 0) {
+		const struct batch_mark *m = &s->marks[--s->mark_count];
+		s->batches[m->batch].count = m->count;
+		s->batches[m->batch].used = m->used;
+	}
+	// A batch that this message filled and found empty is still needed by nobody else.
+	uint16_t kept = 0;
+	for (uint16_t i = 0; i < s->full_count; i++) {
+		struct batch *b = &s->batches[s->full[i]];
+		if (b->count > 0)
+			s->full[kept++] = b->index;
+		else
+			s->free[s->free_count++] = b->index;
+	}
+	s->full_count = kept;
+	for (uint16_t i = s->opened_count; i-- > 0;)
+		free_if_empty(s, &s->batches[s->opened[i]]);
+	batch_set_commit(s);
+}
+
+uint64_t batch_set_seal_due(struct batch_set *s, uint64_t now_ns) {
+	bool slow = s->out_count > s->count / 2;
+
+	if (now_ns < s->next_due_ns)
+		return s->next_due_ns;
+	if (slow && s->opened_count > 0) {
+		s->next_due_ns = now_ns + s->linger_ns;
+		return s->next_due_ns;
+	}
+	s->next_due_ns = UINT64_MAX;
+	for (uint16_t i = 0; i < s->opened_count;) {
+		struct batch *b = &s->batches[s->opened[i]];
+		uint64_t due = b->opened_ns + s->linger_ns;
+		if (now_ns < due) {
+			if (due < s->next_due_ns)
+				s->next_due_ns = due;
+			i++;
+			continue;
+		}
+		close_open(s, b); // moves the next one to place i
+		seal(s, b);
+	}
+	return s->next_due_ns;
+}
+
+void batch_set_seal_all(struct batch_set *s) {
+	while (s->opened_count > 0) {
+		struct batch *b = &s->batches[s->opened[0]];
+		close_open(s, b);
+		seal(s, b);
+	}
+	s->next_due_ns = UINT64_MAX;
+}
+
+void batch_set_give(struct batch_set *s, struct batch *b) {
+	assert(b->outstanding == 0 && s->out_count > 0);
+	s->out_count--;
+	s->free[s->free_count++] = b->index;
+}

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/config.h"
+#include "parsers/utf8.h"
+#include "pipelines/decode.h"
+
+#include <string.h>
+
+#define STAGE "decode"
+
+static uint32_t decimal(uint8_t *p, uint32_t v) {
+	uint32_t n = v >= 100 ? 3 : v >= 10 ? 2 : 1;
+
+	for (uint32_t i = n; i-- > 0; v /= 10)
+		p[i] = (uint8_t)('0' + v % 10);
+	return n;
+}
+
+static uint32_t address4_text(const uint8_t *a, uint8_t *out) {
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < 4; i++) {
+		if (i > 0)
+			out[n++] = '.';
+		n += decimal(out + n, a[i]);
+	}
+	return n;
+}
+
+static uint32_t hex_group(uint8_t *p, uint32_t v) {
+	uint32_t n = v >= 0x1000 ? 4 : v >= 0x100 ? 3 : v >= 0x10 ? 2 : 1;
+
+	for (uint32_t i = n; i-- > 0; v >>= 4)
+		p[i] = (uint8_t)"0123456789abcdef"[v & 15];
+	return n;
+}
+
+// RFC 5952: the longest run of at least two zero groups, the first of equals, becomes "::".
+static uint32_t address6_text(const uint8_t *a, uint8_t *out) {
+	uint32_t best = 8;
+	uint32_t best_len = 1;
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < 8; i++) {
+		uint32_t len = 0;
+		while (i + len < 8 && a[2 * (i + len)] == 0 && a[2 * (i + len) + 1] == 0)
+			len++;
+		if (len > best_len) {
+			best = i;
+			best_len = len;
+		}
+	}
+	for (uint32_t i = 0; i < 8; i++) {
+		if (i == best) {
+			out[n++] = ':';
+			out[n++] = ':';
+			i += best_len - 1;
+			continue;
+		}
+		if (n > 0 && out[n - 1] != ':')
+			out[n++] = ':';
+		n += hex_group(out + n, (uint32_t)a[2 * i] << 8 | a[2 * i + 1]);
+	}
+	return n;
+}
+
+uint32_t address_text(struct view address, uint8_t out[ADDRESS_TEXT_MAX]) {
+	if (address.len == 4)
+		return address4_text(address.p, out);
+	if (address.len == 16)
+		return address6_text(address.p, out);
+	return 0;
+}
+
+// Segment `n` of "/a/b/c" or "a/b/c", counted from 0; empty if there is none.
+static struct view path_segment(struct view path, uint32_t n) {
+	const uint8_t *p = path.p;
+	uint32_t left = path.len;
+
+	if (left > 0 && *p == '/') {
+		p++;
+		left--;
+	}
+	for (;; n--) {
+		const uint8_t *slash = left > 0 ? memchr(p, '/', left) : nullptr;
+		uint32_t len = slash != nullptr ? (uint32_t)(slash - p) : left;
+		if (n == 0)
+			return view_of(p, len);
+		if (slash == nullptr)
+			return (struct view) {0};
+		p += len + 1;
+		left -= len + 1;
+	}
+}
+
+// What the envelope carries as text must be text.
+static bool texts_valid(const struct message *m) {
+	if (!utf8_valid(m->path) || !utf8_valid(m->content_type))
+		return false;
+	for (uint32_t i = 0; i < m->property_count; i++)
+		if (!utf8_valid(m->properties[i].name) || !utf8_valid(m->properties[i].value))
+			return false;
+	return true;
+}
+
+// The device as path or address name it, the same for every record of the message; empty if the
+// payload has to say.
+static struct view message_claim(struct item *it) {
+	const struct profile *profile = it->m.profile;
+
+	switch (profile->device_from) {
+	case DEVICE_FROM_PATH:
+		return path_segment(it->m.path, profile->device_segment);
+	case DEVICE_FROM_ADDRESS:
+		return view_of(it->address, address_text(it->m.peer, it->address));
+	default:
+		return (struct view) {0};
+	}
+}
+
+// An authenticated identity is the device; path and payload only claim, and may claim no other.
+static bool record_device(struct item *it, struct record *rec, struct view claim) {
+	const struct message *m = &it->m;
+	bool payload_names = m->profile->device_from == DEVICE_FROM_PAYLOAD;
+
+	if (payload_names)
+		claim = rec->reading->device;
+	else if (rec->reading->device.len > 0)
+		rec->claimed = rec->reading->device;
+
+	if (m->device.len > 0) {
+		rec->device = m->device;
+		if (claim.len > 0 && !view_equal(claim, m->device)) {
+			item_refuse(it, REFUSE_CLAIM, PAYLOAD_OK, STAGE);
+			return false;
+		}
+	} else {
+		rec->device = claim;
+	}
+	if (view_equal(rec->claimed, rec->device))
+		rec->claimed = (struct view) {0};
+	if (device_id_valid(rec->device))
+		return true;
+	item_refuse(
+		it,
+		REFUSE_NO_DEVICE,
+		rec->device.len == 0 ? PAYLOAD_NO_DEVICE : PAYLOAD_BAD_DEVICE,
+		STAGE
+	);
+	return false;
+}
+
+// The original-bytes encoding carries the whole payload with each record: one per device, not one
+// per reading.
+static bool said_already(const struct item *it, const struct record *rec, uint16_t n) {
+	return n > 0 && it->m.profile->route->encoding == ENCODING_ORIGINAL
+		&& view_equal(rec[-1].device, rec->device);
+}
+
+static void make_records(struct burst *b, struct item *it, uint16_t first_reading) {
+	struct view claim = message_claim(it);
+
+	it->first_record = b->record_count;
+	it->record_count = 0;
+	for (uint16_t i = first_reading; i < b->readings.reading_count; i++) {
+		struct record *rec = &b->records[b->record_count];
+		rec->reading = &b->readings.readings[i];
+		rec->claimed = (struct view) {0};
+		rec->n = it->record_count;
+		if (!record_device(it, rec, claim)) {
+			b->record_count = it->first_record;
+			return;
+		}
+		if (said_already(it, rec, it->record_count))
+			continue;
+		b->record_count++;
+		it->record_count++;
+	}
+}
+
+// Returns false if the item does not fit what is left of the burst.
+static bool decode_item(struct payload_decoder *d, struct burst *b, struct item *it) {
+	struct payload_hints hints = it->m.profile->hints;
+	uint16_t first = b->readings.reading_count;
+
+	if (!texts_valid(&it->m)) {
+		item_refuse(it, REFUSE_MALFORMED, PAYLOAD_BAD_UTF8, STAGE);
+		return true;
+	}
+	hints.now_ns = it->m.rx_wall_ns;
+	enum payload_rc rc = payload_decode(d, it->m.format, it->m.payload, &hints, &b->readings);
+	if (rc == PAYLOAD_OK) {
+		make_records(b, it, first);
+		return true;
+	}
+	if (first > 0 && (rc == PAYLOAD_TOO_MANY || rc == PAYLOAD_TOO_LARGE))
+		return false;
+	item_refuse(it, REFUSE_MALFORMED, rc, STAGE);
+	return true;
+}
+
+uint16_t decode_burst(struct payload_decoder *d, struct burst *b, uint16_t from) {
+	uint16_t i = from;
+
+	readings_reset(&b->readings);
+	b->record_count = 0;
+	for (; i < b->item_count; i++) {
+		struct item *it = &b->items[i];
+		if (it->state == ITEM_GOING && !decode_item(d, b, it))
+			break;
+	}
+	return i;
+}

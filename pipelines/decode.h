@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+// Stage: payload bytes to records, each with the device it belongs to.
+#pragma once
+
+#include "pipelines/burst.h"
+
+// Decode items [from, b->item_count) until b->readings is full; returns the index of the first
+// item not decoded (at least from + 1). Items end as REFUSE_MALFORMED, REFUSE_NO_DEVICE or
+// REFUSE_CLAIM.
+uint16_t decode_burst(struct payload_decoder *d, struct burst *b, uint16_t from);
+
+// Text of an IPv4 or IPv6 address (RFC 5952) into `out`; returns its length, 0 if `address` is
+// neither 4 nor 16 bytes long.
+uint32_t address_text(struct view address, uint8_t out[ADDRESS_TEXT_MAX]);

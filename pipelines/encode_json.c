@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/config.h"
+#include "pipelines/encode_json.h"
+#include "pipelines/json_writer.h"
+
+#include <assert.h>
+
+// Keys, punctuation and the numbers outside `fields`, all optional members present.
+#define FIXED_BYTES 640
+#define FIELD_PUNCTUATION 4 // colon and comma, in `fields` and in `units`
+
+static uint32_t properties_bound(const struct message *m) {
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < m->property_count; i++)
+		n += json_string_bound(m->properties[i].name.len)
+			+ json_string_bound(m->properties[i].value.len) + 4;
+	return n;
+}
+
+uint32_t encode_json_bound(
+	const struct envelope *e,
+	const struct item *it,
+	const struct record *rec,
+	const struct readings *readings
+) {
+	const struct field *fields = readings->fields + rec->reading->first_field;
+	uint32_t n = FIXED_BYTES + ENVELOPE_PREFIX_MAX + 2 * json_string_bound(rec->device.len)
+		+ json_string_bound(rec->claimed.len) + json_string_bound(it->m.path.len)
+		+ json_string_bound(it->m.content_type.len) + properties_bound(&it->m);
+
+	for (uint32_t i = 0; i < rec->reading->field_count; i++) {
+		n += json_string_bound(fields[i].name.len) + json_value_bound(&fields[i].v)
+			+ FIELD_PUNCTUATION;
+		if (fields[i].unit.len > 0)
+			n += json_string_bound(fields[i].name.len)
+				+ json_string_bound(fields[i].unit.len);
+	}
+	return n;
+}
+
+// The record id: the same for every copy of one message, different for everything else.
+static uint8_t *
+identity(uint8_t *p, const struct item *it, const struct record *rec, uint64_t seq) {
+	p = JSON_LITERAL(p, ",\"id\":\"");
+	p = json_escaped(p, rec->device);
+	*p++ = '/';
+	p = json_u64(p, it->m.epoch);
+	*p++ = '/';
+	p = json_u64(p, seq);
+	*p++ = '/';
+	p = json_u64(p, rec->n);
+	p = JSON_LITERAL(p, "\",\"device\":");
+	p = json_string(p, rec->device);
+	p = JSON_LITERAL(p, ",\"epoch\":");
+	p = json_u64(p, it->m.epoch);
+	p = JSON_LITERAL(p, ",\"seq\":");
+	p = json_u64(p, seq);
+	p = JSON_LITERAL(p, ",\"n\":");
+	p = json_u64(p, rec->n);
+	p = JSON_LITERAL(p, ",\"of\":");
+	return json_u64(p, it->record_count);
+}
+
+static uint8_t *properties(uint8_t *p, const struct message *m) {
+	p = JSON_LITERAL(p, ",\"properties\":[");
+	for (uint32_t i = 0; i < m->property_count; i++) {
+		*p++ = '[';
+		p = json_string(p, m->properties[i].name);
+		*p++ = ',';
+		p = json_string(p, m->properties[i].value);
+		p = JSON_LITERAL(p, "],");
+	}
+	p[-1] = ']';
+	return p;
+}
+
+static uint8_t *optional(uint8_t *p, const struct message *m, const struct record *rec) {
+	if (rec->claimed.len > 0) {
+		p = JSON_LITERAL(p, ",\"claimed\":");
+		p = json_string(p, rec->claimed);
+	}
+	if (rec->reading->has_time) {
+		p = JSON_LITERAL(p, ",\"time_ns\":");
+		p = json_i64(p, rec->reading->time_ns);
+	}
+	if (m->path.len > 0) {
+		p = JSON_LITERAL(p, ",\"path\":");
+		p = json_string(p, m->path);
+	}
+	if (m->content_type.len > 0) {
+		p = JSON_LITERAL(p, ",\"content_type\":");
+		p = json_string(p, m->content_type);
+	}
+	if (m->property_count > 0)
+		p = properties(p, m);
+	return p;
+}
+
+static uint8_t *flags(uint8_t *p, const struct message *m) {
+	if (m->proven)
+		return m->retained ? JSON_LITERAL(p, ",\"flags\":[\"proven\",\"retained\"]")
+				   : JSON_LITERAL(p, ",\"flags\":[\"proven\"]");
+	return m->retained ? JSON_LITERAL(p, ",\"flags\":[\"retained\"]")
+			   : JSON_LITERAL(p, ",\"flags\":[]");
+}
+
+static uint8_t *units(uint8_t *p, const struct field *fields, uint32_t n) {
+	p = JSON_LITERAL(p, ",\"units\":{");
+	for (uint32_t i = 0; i < n; i++) {
+		if (fields[i].unit.len == 0)
+			continue;
+		p = json_string(p, fields[i].name);
+		*p++ = ':';
+		p = json_string(p, fields[i].unit);
+		*p++ = ',';
+	}
+	p[-1] = '}';
+	return p;
+}
+
+static uint8_t *values(uint8_t *p, const struct field *fields, uint32_t n) {
+	bool has_units = false;
+
+	p = JSON_LITERAL(p, ",\"fields\":{");
+	for (uint32_t i = 0; i < n; i++) {
+		p = json_string(p, fields[i].name);
+		*p++ = ':';
+		p = json_value(p, &fields[i].v);
+		*p++ = ',';
+		has_units |= fields[i].unit.len > 0;
+	}
+	p[-1] = '}';
+	return has_units ? units(p, fields, n) : p;
+}
+
+uint32_t encode_json(
+	const struct envelope *e,
+	const struct item *it,
+	const struct record *rec,
+	const struct readings *readings,
+	uint8_t *at
+) {
+	const struct message *m = &it->m;
+	const struct reading *reading = rec->reading;
+	const struct envelope_prefix *prefix = &e->record[m->transport][m->profile->route->ack];
+	uint8_t *p = json_raw(at, prefix->text, prefix->len);
+
+	p = json_u64(p, m->realm);
+	p = JSON_LITERAL(p, ",\"arrival_ns\":");
+	p = json_i64(p, m->rx_wall_ns);
+	p = identity(p, it, rec, reading->has_seq ? reading->seq : m->seq);
+	p = optional(p, m, rec);
+	p = flags(p, m);
+	p = values(p, readings->fields + reading->first_field, reading->field_count);
+	*p++ = '}';
+	return (uint32_t)(p - at);
+}

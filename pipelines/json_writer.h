@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// JSON text into a buffer that the caller has proved large enough: each function writes at `p` and
+// returns the byte after. The bounds to prove it with are beside them. Pure, hot path.
+#pragma once
+
+#include "parsers/payload.h"
+#include "parsers/rd.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#define JSON_U64_MAX_BYTES 20
+#define JSON_F64_MAX_BYTES 32
+
+static inline uint32_t json_string_bound(uint32_t len) {
+	return 6 * len + 2; // every byte as \u00xx, and the quotes
+}
+
+static inline uint32_t base64_bytes(uint32_t len) {
+	return (len + 2) / 3 * 4;
+}
+
+#define JSON_LITERAL(p, s) json_raw(p, s, sizeof(s) - 1)
+
+static inline uint8_t *json_raw(uint8_t *p, const void *s, uint32_t len) {
+	memcpy(p, s, len);
+	return p + len;
+}
+
+extern const char json_digit_pairs[200];
+
+static inline uint8_t *json_u64(uint8_t *p, uint64_t v) {
+	uint8_t digits[JSON_U64_MAX_BYTES];
+	uint32_t at = sizeof(digits);
+
+	while (v >= 100) {
+		at -= 2;
+		memcpy(digits + at, json_digit_pairs + v % 100 * 2, 2);
+		v /= 100;
+	}
+	if (v >= 10) {
+		at -= 2;
+		memcpy(digits + at, json_digit_pairs + v * 2, 2);
+	} else {
+		digits[--at] = (uint8_t)('0' + v);
+	}
+	return json_raw(p, digits + at, (uint32_t)sizeof(digits) - at);
+}
+
+static inline uint8_t *json_i64(uint8_t *p, int64_t v) {
+	if (v >= 0)
+		return json_u64(p, (uint64_t)v);
+	*p++ = '-';
+	return json_u64(p, 0 - (uint64_t)v);
+}
+
+// A finite double; reading the text back gives the same double.
+uint8_t *json_f64(uint8_t *p, double v);
+
+// With quotes and escapes. `text` is UTF-8.
+uint8_t *json_string(uint8_t *p, struct view text);
+// The same without the quotes, to put strings together.
+uint8_t *json_escaped(uint8_t *p, struct view text);
+
+// RFC 4648, with padding, without quotes.
+uint8_t *json_base64(uint8_t *p, struct view bytes);
+
+// A value of a field; bytes are {"base64":"..."}.
+uint8_t *json_value(uint8_t *p, const struct value *v);
+uint32_t json_value_bound(const struct value *v);

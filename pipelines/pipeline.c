@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/config.h"
+#include "pipelines/decode.h"
+#include "pipelines/pipeline.h"
+#include "pipelines/pipeline_state.h"
+#include "pipelines/route.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static_assert(BATCH_EGRESS_MAX >= EGRESS_MAX);
+
+int pipeline_create(const struct pipeline_env *env, const struct config *c, struct pipeline **out) {
+	struct pipeline *p;
+	int ret;
+
+	if (c->topic_count > BATCH_TOPICS_MAX || env->egress_count == 0
+	    || env->egress_count > BATCH_EGRESS_MAX)
+		return -EINVAL;
+	p = calloc(1, sizeof(*p));
+	if (p == nullptr)
+		return -ENOMEM;
+	p->env = *env;
+	p->envelope.appliance_epoch = env->appliance_epoch;
+
+	ret = batch_set_init(
+		&p->batches, env->batches, env->batch_count, READINGS_MAX, env->sealed, env->owner
+	);
+	if (ret < 0)
+		goto err;
+	ret = ack_table_init(&p->acks, env->ack_slots);
+	if (ret < 0)
+		goto err;
+	ret = -ENOMEM;
+	void *scratch = aligned_alloc(64, payload_decoder_size());
+	if (scratch == nullptr)
+		goto err;
+	p->decoder = payload_decoder_init(scratch);
+	pipeline_use(p, c);
+	*out = p;
+	return 0;
+
+err:
+	pipeline_destroy(p);
+	return ret;
+}
+
+void pipeline_destroy(struct pipeline *p) {
+	if (p == nullptr)
+		return;
+	free(p->decoder);
+	ack_table_fini(&p->acks);
+	batch_set_fini(&p->batches);
+	free(p);
+}
+
+void pipeline_use(struct pipeline *p, const struct config *c) {
+	uint32_t entries = c->egress.batch_records;
+
+	// Topics are numbered by generation: nothing open may be carried over.
+	pipeline_seal_all(p);
+	p->config = c;
+	p->batches.linger_ns = (uint64_t)c->egress.linger_us * 1000;
+	p->batches.entries_max =
+		(uint16_t)(entries > 0 && entries < BATCH_ENTRIES_MAX ? entries : BATCH_ENTRIES_MAX
+		);
+	envelope_render(&p->envelope, c);
+}
+
+void pipeline_clock(struct pipeline *p, enum clock_quality quality, uint64_t max_error_us) {
+	if (p->envelope.clock == quality && p->envelope.clock_error_us == max_error_us)
+		return;
+	p->envelope.clock = quality;
+	p->envelope.clock_error_us = max_error_us;
+	envelope_render(&p->envelope, p->config);
+}
+
+static void dead_letter_item(struct pipeline *p, const struct item *it) {
+	struct dead_letter d = {
+		.transport = it->m.transport,
+		.reason = refuse_reason_label(it->refuse),
+		.detail = it->payload != PAYLOAD_OK ? payload_rc_label(it->payload) : "",
+		.stage = it->stage,
+		.profile = it->m.profile->name,
+		.format = payload_format_label(it->m.format),
+		.device = it->m.device,
+		.path = it->m.path,
+		.peer = it->m.peer,
+		.peer_port = it->m.peer_port,
+		.realm = it->m.realm,
+		.rx_wall_ns = it->m.rx_wall_ns,
+		.epoch = it->m.epoch,
+		.seq = it->m.seq,
+		.original = it->m.payload,
+	};
+	admit_dead_letter(p, &d, it->m.rx_ns);
+}
+
+// The doors of the items that did not become records.
+static void turn_away(struct pipeline *p, const struct item *it) {
+	struct ledger_messages *messages = &p->env.ledger->messages[it->m.transport];
+	struct verdict v = {.refuse = it->refuse, .shed = it->shed, .payload = it->payload};
+
+	messages->received++;
+	if (it->state == ITEM_REFUSED) {
+		v.outcome = OUTCOME_REFUSED;
+		messages->refused[it->refuse]++;
+		dead_letter_item(p, it);
+	} else {
+		v.outcome = OUTCOME_SHED;
+		messages->shed[it->shed]++;
+	}
+	settle_later(p, &it->m, &v);
+}
+
+// The burst order. A stage that judges or changes records stands between decode and route.
+static void run_stages(struct pipeline *p) {
+	struct burst *b = &p->burst;
+
+	for (uint16_t from = 0; from < b->item_count;) {
+		uint16_t to = decode_burst(p->decoder, b, from);
+		route_burst(b, from, to, p->config, p->env.egress_count);
+		admit_burst(p, from, to);
+		for (uint16_t i = from; i < to; i++)
+			if (b->items[i].state != ITEM_GOING)
+				turn_away(p, &b->items[i]);
+		from = to;
+	}
+	b->item_count = 0;
+}
+
+void pipeline_push(struct pipeline *p, const struct message *m) {
+	struct burst *b = &p->burst;
+	struct item *it = &b->items[b->item_count++];
+
+	it->m = *m;
+	it->state = ITEM_GOING;
+	it->record_count = 0;
+	if (m->rx_ns > p->now_ns)
+		p->now_ns = m->rx_ns;
+	if (b->item_count == BURST_MESSAGES)
+		run_stages(p);
+}
+
+void pipeline_run(struct pipeline *p, uint64_t now_ns, int64_t) {
+	p->now_ns = now_ns;
+	if (p->burst.item_count > 0)
+		run_stages(p);
+	settle_due(p, now_ns);
+}
+
+uint64_t pipeline_tick(struct pipeline *p, uint64_t now_ns) {
+	return batch_set_seal_due(&p->batches, now_ns);
+}
+
+void pipeline_seal_all(struct pipeline *p) {
+	batch_set_seal_all(&p->batches);
+}
+
+bool pipeline_idle(const struct pipeline *p) {
+	return p->burst.item_count == 0 && p->due_count == 0
+		&& p->batches.free_count == p->batches.count;
+}
+
+static unsigned percent(uint64_t part, uint64_t whole) {
+	return part >= whole ? 100 : (unsigned)(part * 100 / whole);
+}
+
+unsigned pipeline_pressure(const struct pipeline *p) {
+	unsigned records = percent(p->in_flight_records, p->env.in_flight_records_max);
+	unsigned bytes = percent(p->in_flight_bytes, p->env.in_flight_bytes_max);
+	unsigned batches =
+		percent((uint64_t)p->batches.count - p->batches.free_count, p->batches.count);
+	unsigned most = records > bytes ? records : bytes;
+
+	return most > batches ? most : batches;
+}
+
+const struct latency *pipeline_latency(const struct pipeline *p, enum transport t) {
+	return &p->latency[t];
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// One pipeline's memory, shared by the files that run it: pipeline.c (burst), admit.c (records
+// into batches), settle.c (results). Private to pipelines/.
+#pragma once
+
+#include "pipelines/ack_table.h"
+#include "pipelines/batch_set.h"
+#include "pipelines/burst.h"
+#include "pipelines/dead_letter.h"
+#include "pipelines/envelope.h"
+#include "pipelines/pipeline.h"
+
+#define VERDICTS_MAX 4096
+
+// A verdict reached while the adapter may still be in the middle of its own burst.
+struct verdict_due {
+	uint64_t rx_ns;
+	uint32_t token;
+	enum transport transport;
+	struct verdict v;
+};
+
+struct pipeline {
+	struct pipeline_env env;
+	const struct config *config;
+	struct envelope envelope;
+	struct batch_set batches;
+	struct ack_table acks;
+	struct payload_decoder *decoder; // owned
+	uint64_t in_flight_records;
+	uint64_t in_flight_bytes;
+	uint64_t dead_letter_bytes; // of derived entries in flight
+	uint64_t now_ns; // the latest time anybody told us
+	uint32_t due_count;
+	struct verdict_due due[VERDICTS_MAX];
+	struct latency latency[TRANSPORT_COUNT];
+	struct burst burst;
+};
+
+// admit.c: every item of [from, to) that is still going becomes records in batches, or is shed.
+void admit_burst(struct pipeline *p, uint16_t from, uint16_t to);
+// Put a dead letter on its way; false (counted as shed in `derived`) if there is no room for it.
+bool admit_dead_letter(struct pipeline *p, const struct dead_letter *d, uint64_t rx_ns);
+// Bytes that an entry keeps in flight.
+uint64_t entry_bytes(const struct batch_entry *e);
+
+// settle.c: what came of a message, told to its adapter now or at the end of the burst.
+void settle_later(struct pipeline *p, const struct message *m, const struct verdict *v);
+void settle_due(struct pipeline *p, uint64_t now_ns);

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+// Results and verdicts: what came of records, and who is told.
+#include "config/config.h"
+#include "pipelines/pipeline_state.h"
+
+#include <assert.h>
+#include <stdatomic.h>
+
+static void
+tell(struct pipeline *p,
+     enum transport t,
+     uint32_t token,
+     uint64_t rx_ns,
+     const struct verdict *v,
+     uint64_t now_ns) {
+	if (v->outcome == OUTCOME_ACKED) {
+		p->env.ledger->messages[t].acked++;
+		latency_count(&p->latency[t], now_ns > rx_ns ? now_ns - rx_ns : 0);
+	}
+	if (token != TOKEN_NONE && p->env.adapters[t].done != nullptr)
+		p->env.adapters[t].done(p->env.adapters[t].adapter, token, v);
+}
+
+void settle_due(struct pipeline *p, uint64_t now_ns) {
+	// A callback reaches no verdict of its own: it does not push.
+	for (uint32_t i = 0; i < p->due_count; i++) {
+		const struct verdict_due *d = &p->due[i];
+		tell(p, d->transport, d->token, d->rx_ns, &d->v, now_ns);
+	}
+	p->due_count = 0;
+}
+
+void settle_later(struct pipeline *p, const struct message *m, const struct verdict *v) {
+	if (m->token == TOKEN_NONE)
+		return;
+	if (p->due_count == VERDICTS_MAX)
+		settle_due(p, p->now_ns);
+	p->due[p->due_count++] = (struct verdict_due) {
+		.rx_ns = m->rx_ns,
+		.token = m->token,
+		.transport = m->transport,
+		.v = *v,
+	};
+}
+
+static bool
+dead_letter_refused(struct pipeline *p, const struct batch *b, const struct batch_entry *e) {
+	struct dead_letter d = {
+		.transport = e->transport,
+		.reason = refuse_reason_label(REFUSE_SINK),
+		.detail = "",
+		.stage = "sink",
+		.profile = "",
+		.format = "record",
+		.device = view_of(b->buf + e->key_offset, e->key_len),
+		.rx_wall_ns = e->rx_wall_ns,
+		.original = view_of(b->buf + e->offset, e->len),
+	};
+	return admit_dead_letter(p, &d, e->rx_ns);
+}
+
+static void settle_message(struct pipeline *p, const struct batch_entry *e, bool refused) {
+	struct ack_slot done;
+	struct verdict v = {.outcome = OUTCOME_ACKED};
+
+	if (e->ack == TOKEN_NONE) {
+		// Nobody waits; the time until Kafka has it is measured all the same.
+		if (!refused)
+			latency_count(
+				&p->latency[e->transport],
+				p->now_ns > e->rx_ns ? p->now_ns - e->rx_ns : 0
+			);
+		return;
+	}
+	if (!ack_table_count(&p->acks, e->ack, refused, &done))
+		return;
+	if (done.refused)
+		v = (struct verdict) {.outcome = OUTCOME_REFUSED, .refuse = REFUSE_SINK};
+	tell(p, done.transport, done.token, done.rx_ns, &v, p->now_ns);
+}
+
+static void settle_record(
+	struct pipeline *p,
+	const struct batch *b,
+	const struct batch_entry *e,
+	enum entry_result result
+) {
+	struct ledger_records *records = &p->env.ledger->records[e->transport];
+	bool refused = result == RESULT_REFUSED;
+
+	if (!refused)
+		records->delivered++;
+	else if (dead_letter_refused(p, b, e))
+		records->dead_lettered++;
+	else
+		records->lost[LOST_SINK_PERMANENT]++;
+	records->weak += result == RESULT_DELIVERED_WEAK;
+	records->in_flight--;
+	p->in_flight_records--;
+	p->in_flight_bytes -= entry_bytes(e);
+	settle_message(p, e, refused);
+}
+
+static void
+settle_derived(struct pipeline *p, const struct batch_entry *e, enum entry_result result) {
+	struct ledger_derived *derived = &p->env.ledger->derived;
+
+	derived->in_flight--;
+	if (result == RESULT_REFUSED)
+		derived->lost++;
+	else
+		derived->delivered++;
+	p->dead_letter_bytes -= entry_bytes(e);
+}
+
+void pipeline_complete(struct pipeline *p, struct completion c, uint64_t now_ns) {
+	struct batch *b = &p->env.batches[c.batch];
+
+	p->now_ns = now_ns;
+	assert(c.batch < p->env.batch_count && c.count <= b->outstanding);
+	assert(c.first + c.count <= b->count);
+	for (uint32_t i = c.first; i < (uint32_t)c.first + c.count; i++) {
+		const struct batch_entry *e = &b->entries[i];
+		enum entry_result result = atomic_load_explicit(&e->result, memory_order_acquire);
+
+		assert(result != RESULT_PENDING);
+		if (e->kind == ENTRY_RECORD)
+			settle_record(p, b, e, result);
+		else
+			settle_derived(p, e, result);
+	}
+	b->outstanding -= c.count;
+	if (b->outstanding == 0)
+		batch_set_give(&p->batches, b);
+}
