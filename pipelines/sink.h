@@ -9,6 +9,7 @@
 
 #include "pipelines/batch.h"
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -34,12 +35,20 @@ struct sink_stats {
 	uint64_t errors; // transient errors seen (broker down, time-outs)
 };
 
+// What a sink needs from whoever runs it; lives as long as the sink.
+struct sink_env {
+	const struct config *config; // topics[].partitions resolved
+	uint16_t egress; // index of the egress thread
+	uint64_t epoch; // appliance epoch
+	// Wall clock = now_ns + *wall_offset_ns, of quality *clock_quality (enum clock_quality).
+	const _Atomic(int64_t) *wall_offset_ns;
+	const _Atomic(uint8_t) *clock_quality;
+};
+
 struct sink_ops {
 	const char *name; // "kafka", "file", "discard"
 	// Any thread, before the egress thread runs. -errno, `why` tells the operator what to do.
-	int (*create)(
-		const struct config *c, uint16_t egress, struct sink **out, char *why, size_t len
-	);
+	int (*create)(const struct sink_env *env, struct sink **out, char *why, size_t len);
 	// Accepts NULL. Undelivered entries get no result; they stay unacknowledged.
 	void (*destroy)(struct sink *s);
 	// 0: the sink has the batch and will report each entry. -EAGAIN: full, offer it again
@@ -48,7 +57,11 @@ struct sink_ops {
 	// Collect results, waiting at most timeout_us for one. Returns how many runs were written
 	// to done[0..max).
 	unsigned (*poll)(
-		struct sink *s, uint64_t now_ns, unsigned timeout_us, struct sink_done *done, unsigned max
+		struct sink *s,
+		uint64_t now_ns,
+		unsigned timeout_us,
+		struct sink_done *done,
+		unsigned max
 	);
 	// Push what is buffered; part of the bounded drain at shutdown.
 	void (*flush)(struct sink *s, unsigned timeout_ms);

@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/config.h"
+#include "dataplane/clock.h"
+#include "dataplane/egress.h"
+
+#include <rte_malloc.h>
+#include <rte_ring.h>
+#include <rte_ring_elem.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define SUBMITS_PER_TURN 8
+#define RUNS_PER_TURN 512
+#define POLL_BUSY_US 0
+#define POLL_IDLE_US 1000
+#define FLUSH_MS 100
+#define STOP_STEP_MS 2
+
+struct egress_thread {
+	// [fixed]
+	struct egress *egress;
+	uint16_t index;
+	const struct sink_ops *ops;
+	struct sink *sink;
+	pthread_t thread;
+	bool running;
+	struct rte_ring **batches; // by worker, w > e
+	struct rte_ring **completions; // by worker, e > w
+	// [e]
+	struct batch **held; // by worker: taken from the ring, refused by the sink with -EAGAIN
+	uint64_t batches_in; // batches the sink has or we hold, not yet wholly reported
+	// [c>e]
+	alignas(RTE_CACHE_LINE_SIZE) atomic_bool drain;
+	atomic_bool stop;
+	// [e>c]
+	alignas(RTE_CACHE_LINE_SIZE) atomic_bool idle; // all rings empty, nothing in flight
+	atomic_bool ended;
+};
+
+struct egress {
+	const struct config *config;
+	const struct clock *clock;
+	uint16_t workers;
+	uint32_t thread_count;
+	struct egress_thread *threads;
+};
+
+static const struct sink_ops *ops_of(enum sink_kind kind) {
+	switch (kind) {
+	case SINK_FILE:
+		return &sink_file_ops;
+	case SINK_DISCARD:
+		return &sink_discard_ops;
+	default:
+		return &sink_kafka_ops;
+	}
+}
+
+static int rings_create(struct egress_thread *t, char *why, size_t why_len) {
+	const struct config *c = t->egress->config;
+	uint16_t workers = t->egress->workers;
+	char name[RTE_RING_NAMESIZE];
+
+	t->batches = calloc(workers, sizeof(struct rte_ring *));
+	t->completions = calloc(workers, sizeof(struct rte_ring *));
+	t->held = calloc(workers, sizeof(struct batch *));
+	if (t->batches == nullptr || t->completions == nullptr || t->held == nullptr)
+		return -ENOMEM;
+	for (uint16_t w = 0; w < workers; w++) {
+		snprintf(name, sizeof(name), "egress_b%u_%u", t->index, w);
+		t->batches[w] = rte_ring_create(
+			name,
+			rte_align32pow2(c->egress.batches + 1),
+			SOCKET_ID_ANY,
+			RING_F_SP_ENQ | RING_F_SC_DEQ
+		);
+		// A run is at least one entry, so this many can never be exceeded.
+		snprintf(name, sizeof(name), "egress_c%u_%u", t->index, w);
+		t->completions[w] = rte_ring_create_elem(
+			name,
+			sizeof(struct completion),
+			rte_align32pow2(c->egress.batches * c->egress.batch_records + 1),
+			SOCKET_ID_ANY,
+			RING_F_SP_ENQ | RING_F_SC_DEQ
+		);
+		if (t->batches[w] == nullptr || t->completions[w] == nullptr) {
+			snprintf(
+				why,
+				why_len,
+				"egress %u: no memory for its rings: raise dataplane.memory_mib or "
+				"lower egress.batches",
+				t->index
+			);
+			return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+static unsigned batches_take(struct egress_thread *t, uint64_t now_ns) {
+	unsigned taken = 0;
+
+	for (uint16_t w = 0; w < t->egress->workers; w++) {
+		for (unsigned i = 0; i < SUBMITS_PER_TURN; i++) {
+			struct batch *b = t->held[w];
+			if (b == nullptr) {
+				if (rte_ring_sc_dequeue(t->batches[w], (void **)&b) != 0)
+					break;
+				t->batches_in += b->count;
+			}
+			int ret = t->ops->submit(t->sink, b, now_ns);
+			t->held[w] = ret == 0 ? nullptr : b;
+			if (ret != 0)
+				break;
+			taken++;
+		}
+	}
+	return taken;
+}
+
+static void results_give(struct egress_thread *t, const struct sink_done *done, unsigned n) {
+	for (unsigned i = 0; i < n; i++) {
+		const struct completion c = {
+			.batch = done[i].batch->index,
+			.first = done[i].first,
+			.count = done[i].count,
+		};
+		// Releases the entries' results to the worker. The ring holds one run per entry
+		// that can be out, so it is never full.
+		int ret = rte_ring_sp_enqueue_elem(
+			t->completions[done[i].batch->worker], &c, sizeof(c)
+		);
+		assert(ret == 0);
+		(void)ret;
+		t->batches_in -= done[i].count;
+	}
+}
+
+static bool rings_empty(const struct egress_thread *t) {
+	for (uint16_t w = 0; w < t->egress->workers; w++)
+		if (t->held[w] != nullptr || !rte_ring_empty(t->batches[w]))
+			return false;
+	return true;
+}
+
+static void *thread_main(void *arg) {
+	struct egress_thread *t = arg;
+	struct sink_done done[RUNS_PER_TURN];
+	unsigned timeout_us = POLL_IDLE_US;
+
+	while (!atomic_load_explicit(&t->stop, memory_order_relaxed)) {
+		uint64_t now_ns = clock_now_ns(t->egress->clock);
+		unsigned taken = batches_take(t, now_ns);
+		unsigned n = t->ops->poll(
+			t->sink, now_ns, taken > 0 ? POLL_BUSY_US : timeout_us, done, RUNS_PER_TURN
+		);
+		results_give(t, done, n);
+
+		bool nothing = taken == 0 && n == 0 && t->batches_in == 0 && rings_empty(t);
+		if (atomic_load_explicit(&t->drain, memory_order_relaxed) && nothing)
+			t->ops->flush(t->sink, FLUSH_MS);
+		// A sink that returns at once with nothing to do must not spin.
+		if (nothing)
+			nanosleep(&(struct timespec) {.tv_nsec = 100000}, nullptr);
+		atomic_store_explicit(&t->idle, nothing, memory_order_release);
+	}
+	t->ops->flush(t->sink, FLUSH_MS);
+	atomic_store_explicit(&t->ended, true, memory_order_release);
+	return nullptr;
+}
+
+static int thread_start(struct egress *e, uint16_t index, uint64_t epoch, char *why, size_t len) {
+	struct egress_thread *t = &e->threads[index];
+	const struct sink_env env = {
+		.config = e->config,
+		.egress = index,
+		.epoch = epoch,
+		.wall_offset_ns = &e->clock->wall_offset_ns,
+		.clock_quality = &e->clock->quality,
+	};
+
+	t->egress = e;
+	t->index = index;
+	t->ops = ops_of(e->config->egress.sink);
+	int ret = rings_create(t, why, len);
+	if (ret == 0)
+		ret = t->ops->create(&env, &t->sink, why, len);
+	if (ret != 0)
+		return ret;
+	ret = -pthread_create(&t->thread, nullptr, thread_main, t);
+	if (ret != 0) {
+		snprintf(why, len, "egress %u: no thread: %s", index, strerror(-ret));
+		return ret;
+	}
+	t->running = true;
+	char name[16];
+	snprintf(name, sizeof(name), "egress-%u", index);
+	pthread_setname_np(t->thread, name);
+	return 0;
+}
+
+int egress_create(
+	const struct config *c,
+	uint16_t workers,
+	const struct clock *clock,
+	uint64_t epoch,
+	struct egress **out,
+	char *why,
+	size_t why_len
+) {
+	struct egress *e = calloc(1, sizeof(*e));
+
+	snprintf(why, why_len, "out of memory for egress");
+	if (e == nullptr)
+		return -ENOMEM;
+	e->config = c;
+	e->clock = clock;
+	e->workers = workers;
+	e->thread_count = c->egress.threads;
+	e->threads = aligned_alloc(RTE_CACHE_LINE_SIZE, e->thread_count * sizeof(*e->threads));
+	if (e->threads == nullptr) {
+		free(e);
+		return -ENOMEM;
+	}
+	memset(e->threads, 0, e->thread_count * sizeof(*e->threads));
+	for (uint16_t i = 0; i < e->thread_count; i++) {
+		int ret = thread_start(e, i, epoch, why, why_len);
+		if (ret != 0) {
+			egress_destroy(e);
+			return ret;
+		}
+	}
+	*out = e;
+	return 0;
+}
+
+void egress_submit(struct egress *e, struct batch *b) {
+	int ret = rte_ring_sp_enqueue(e->threads[b->egress].batches[b->worker], b);
+
+	// The ring has a place for every batch of the worker.
+	assert(ret == 0);
+	(void)ret;
+}
+
+unsigned egress_collect(struct egress *e, uint16_t worker, struct completion *out, unsigned max) {
+	unsigned n = 0;
+
+	for (uint32_t i = 0; i < e->thread_count && n < max; i++)
+		n += rte_ring_sc_dequeue_burst_elem(
+			e->threads[i].completions[worker], out + n, sizeof(*out), max - n, nullptr
+		);
+	return n;
+}
+
+static bool all_idle(const struct egress *e) {
+	for (uint32_t i = 0; i < e->thread_count; i++)
+		if (!atomic_load_explicit(&e->threads[i].idle, memory_order_acquire))
+			return false;
+	return true;
+}
+
+int egress_stop(struct egress *e, unsigned drain_ms) {
+	bool idle = false;
+
+	if (e == nullptr)
+		return 0;
+	for (uint32_t i = 0; i < e->thread_count; i++)
+		atomic_store_explicit(&e->threads[i].drain, true, memory_order_relaxed);
+	for (unsigned ms = 0; ms < drain_ms && !(idle = all_idle(e)); ms += STOP_STEP_MS)
+		nanosleep(&(struct timespec) {.tv_nsec = STOP_STEP_MS * 1000000}, nullptr);
+	for (uint32_t i = 0; i < e->thread_count; i++)
+		atomic_store_explicit(&e->threads[i].stop, true, memory_order_relaxed);
+	for (uint32_t i = 0; i < e->thread_count; i++) {
+		if (!e->threads[i].running)
+			continue;
+		pthread_join(e->threads[i].thread, nullptr);
+		e->threads[i].running = false;
+	}
+	return idle ? 0 : -ETIMEDOUT;
+}
+
+static void thread_destroy(struct egress_thread *t) {
+	if (t->ops != nullptr)
+		t->ops->destroy(t->sink);
+	for (uint16_t w = 0; w < t->egress->workers; w++) {
+		if (t->batches != nullptr)
+			rte_ring_free(t->batches[w]);
+		if (t->completions != nullptr)
+			rte_ring_free(t->completions[w]);
+	}
+	free(t->batches);
+	free(t->completions);
+	free(t->held);
+}
+
+void egress_destroy(struct egress *e) {
+	if (e == nullptr)
+		return;
+	egress_stop(e, 0);
+	for (uint32_t i = 0; i < e->thread_count; i++)
+		if (e->threads[i].egress != nullptr)
+			thread_destroy(&e->threads[i]);
+	free(e->threads);
+	free(e);
+}
+
+void egress_stats(const struct egress *e, struct sink_stats *out) {
+	memset(out, 0, sizeof(*out));
+	for (uint32_t i = 0; i < e->thread_count; i++) {
+		struct sink_stats s;
+		e->threads[i].ops->stats(e->threads[i].sink, &s);
+		out->submitted += s.submitted;
+		out->acknowledged += s.acknowledged;
+		out->refused += s.refused;
+		out->bytes += s.bytes;
+		out->checkpoints_made += s.checkpoints_made;
+		out->checkpoints_delivered += s.checkpoints_delivered;
+		out->in_flight += s.in_flight;
+		out->errors += s.errors;
+		if (s.oldest_unacked_ns > out->oldest_unacked_ns)
+			out->oldest_unacked_ns = s.oldest_unacked_ns;
+	}
+}

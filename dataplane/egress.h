@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// Egress threads: sealed batches from the workers go to a sink, results come back.
+//
+//   worker w                            egress thread e
+//   pipeline: sealed(batch)
+//     egress_submit() ---- ring w>e ---> sink.submit()      keeps order, offers again on -EAGAIN
+//     egress_collect() <-- ring e>w ---- sink.poll()        runs of entries with their results
+//
+// One thread per config->egress.threads, one sink instance each, made with the affinity of the
+// thread that calls egress_create() (the housekeeping CPUs; librdkafka's threads inherit it). A
+// worker and an egress thread share two rings (one producer, one consumer each) and nothing else;
+// both are sized so that they are never full: egress.batches slots for batches, and one completion
+// slot per entry of every batch.
+#pragma once
+
+#include "pipelines/batch.h"
+#include "pipelines/sink.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct config;
+struct clock;
+struct egress;
+
+// Main thread, after EAL is up and kafka_topics_resolve() has set the partitions, before workers
+// run. `c` and `clock` must outlive it. `epoch` is the appliance epoch. -errno, and `why` tells the
+// operator what to do.
+int egress_create(
+	const struct config *c,
+	uint16_t workers,
+	const struct clock *clock,
+	uint64_t epoch,
+	struct egress **out,
+	char *why,
+	size_t why_len
+);
+
+// The worker that owns `b`, sealed: gives it to thread b->egress. Never fails, never waits.
+void egress_submit(struct egress *e, struct batch *b);
+
+// Worker `worker`: up to `max` runs that have results, from all egress threads in turn.
+unsigned egress_collect(struct egress *e, uint16_t worker, struct completion *out, unsigned max);
+
+// Main thread. Ask the threads to push what they have and end once nothing is in flight, at the
+// latest after drain_ms; workers go on calling egress_collect() meanwhile. Returns 0, or
+// -ETIMEDOUT if something stayed unacknowledged (devices will send it again).
+int egress_stop(struct egress *e, unsigned drain_ms);
+
+// Accepts NULL. After egress_stop() and after the workers have ended.
+void egress_destroy(struct egress *e);
+
+// Any thread: sum over the threads; `oldest_unacked_ns` is the maximum.
+void egress_stats(const struct egress *e, struct sink_stats *out);

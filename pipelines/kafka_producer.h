@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// The inside of sink_kafka: what waits, what is in librdkafka's hands, what has its result.
+//
+//   topic FIFO of slots (one slot per batch, in order of submission)
+//     head ... delivered, waiting for its report ... cursor ... not offered yet ... tail
+//
+// Everything offered and not reported is `outstanding`. When librdkafka gives anything back
+// undelivered, its topic stalls: nothing more is offered, and once nothing of the topic is
+// outstanding any more the cursor returns to the head and all that has no result is offered again,
+// in order, with the numbers that follow the last acknowledged one. A fatal error stalls every
+// topic, and the producer is replaced before they resume.
+// Thread: the egress thread, unless said otherwise.
+#pragma once
+
+#include "pipelines/ledger_seq.h"
+#include "pipelines/sink_counters.h"
+
+#include <librdkafka/rdkafka.h>
+
+#define SLOT_NONE UINT16_MAX
+#define OFFER_MAX 512
+
+struct slot {
+	struct batch *batch; // nullptr: free
+	uint32_t left; // entries not yet reported to the worker
+	uint16_t prev, next; // of the topic's FIFO; next also links the free list
+	bool touched; // in the list of slots with unreported results
+	uint64_t since_ns;
+	uint64_t fresh[BATCH_ENTRIES_MAX / 64]; // results not yet reported
+};
+
+struct topic_state {
+	rd_kafka_topic_t *rkt;
+	uint16_t head, tail;
+	uint16_t cursor; // slot to offer from, SLOT_NONE: all offered
+	uint32_t entry; // in it
+	uint32_t outstanding;
+	bool weak; // acknowledged, but weaker than the contract
+	bool stalled;
+	// Kafka refused records, perhaps only one of them: offered one at a time until all
+	// those that were refused together have a result.
+	uint32_t isolated; // entries left to try alone
+	uint64_t retry_ns; // not before, while stalled
+	uint32_t backoff_ms;
+};
+
+struct sink {
+	struct sink_env env;
+	rd_kafka_t *rk;
+	rd_kafka_queue_t *queue;
+	struct ledger_seq *seq;
+	uint64_t *acked; // highest acknowledged ledger_seq, by flat partition index
+	struct topic_state *topics;
+	struct slot *slots;
+	uint16_t slot_count;
+	uint16_t free; // list
+	uint16_t *touched;
+	uint32_t touched_count;
+	uint32_t outstanding; // messages in librdkafka's hands
+	uint32_t value_max; // key, value and headers together
+	bool fatal; // the producer is dead, waiting for `outstanding` to become 0
+	uint64_t fatal_ns;
+	uint64_t now_ns;
+	uint64_t rebuilds;
+	struct sink_counters counters;
+	rd_kafka_message_t messages[OFFER_MAX]; // scratch of one offer
+	uint16_t at[OFFER_MAX]; // their entries
+};
+
+static inline void *opaque_make(uint16_t slot, uint32_t entry) {
+	return (void *)((uintptr_t)slot << 16 | entry);
+}
+
+// Make the producer and its topics from the configuration.
+int producer_open(struct sink *s, char *why, size_t why_len);
+void producer_close(struct sink *s);
+
+// Offer what the topic has beyond its cursor until the queue is full or the topic stalls.
+void topic_offer(struct sink *s, struct topic_state *t);
+void topic_stall(struct sink *s, struct topic_state *t);
+// Replace a dead producer, resume stalled topics, each when its time has come.
+void producer_recover(struct sink *s);
+void producer_fatal(struct sink *s);
+
+// The entry's result is known.
+void entry_finish(struct sink *s, uint16_t slot, uint32_t entry, enum entry_result result);

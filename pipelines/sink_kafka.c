@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/config.h"
+#include "pipelines/kafka_producer.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define EVENTS_PER_POLL 64
+#define REPORTS_PER_TURN 256
+
+static int slots_create(struct sink *s) {
+	const struct config *c = s->env.config;
+	uint32_t n = c->dataplane.workers * c->egress.batches;
+
+	if (n == 0 || n >= SLOT_NONE)
+		return -EINVAL;
+	s->slot_count = (uint16_t)n;
+	s->slots = calloc(n, sizeof(*s->slots));
+	s->touched = calloc(n, sizeof(*s->touched));
+	if (s->slots == nullptr || s->touched == nullptr)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < n; i++)
+		s->slots[i].next = i + 1 < n ? (uint16_t)(i + 1) : SLOT_NONE;
+	s->free = 0;
+	return 0;
+}
+
+static void kafka_destroy(struct sink *s) {
+	if (s == nullptr)
+		return;
+	if (s->rk != nullptr) {
+		rd_kafka_purge(s->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+		rd_kafka_flush(s->rk, 0);
+	}
+	producer_close(s);
+	ledger_seq_destroy(s->seq);
+	free(s->acked);
+	free(s->topics);
+	free(s->slots);
+	free(s->touched);
+	free(s);
+}
+
+static int kafka_create(const struct sink_env *env, struct sink **out, char *why, size_t len) {
+	struct sink *s = calloc(1, sizeof(*s));
+	int ret = -ENOMEM;
+
+	if (s == nullptr)
+		return ret;
+	s->env = *env;
+	s->topics = calloc(env->config->topic_count + 1, sizeof(*s->topics));
+	if (s->topics == nullptr)
+		goto err;
+	for (uint32_t t = 0; t < env->config->topic_count; t++)
+		s->topics[t] = (struct topic_state) {
+			.head = SLOT_NONE,
+			.tail = SLOT_NONE,
+			.cursor = SLOT_NONE,
+			.weak = env->config->kafka.accept_weak_topic,
+		};
+	ret = slots_create(s);
+	if (ret != 0) {
+		snprintf(
+			why, len, "dataplane.workers x egress.batches must be 1..%u", SLOT_NONE - 1
+		);
+		goto err;
+	}
+	ret = ledger_seq_create(env->config, &s->seq);
+	if (ret != 0)
+		goto err;
+	s->acked = calloc(ledger_seq_partitions(s->seq) + 1, sizeof(*s->acked));
+	if (s->acked == nullptr) {
+		ret = -ENOMEM;
+		goto err;
+	}
+	ret = producer_open(s, why, len);
+	if (ret != 0)
+		goto err;
+	*out = s;
+	return 0;
+
+err:
+	if (ret == -ENOMEM)
+		snprintf(why, len, "out of memory for the Kafka sink");
+	kafka_destroy(s);
+	return ret;
+}
+
+static int kafka_submit(struct sink *s, struct batch *b, uint64_t now_ns) {
+	struct topic_state *t = &s->topics[b->topic];
+	uint16_t i = s->free;
+
+	s->now_ns = now_ns;
+	if (i == SLOT_NONE)
+		return -EAGAIN;
+	struct slot *sl = &s->slots[i];
+	s->free = sl->next;
+	sl->batch = b;
+	sl->left = b->count;
+	sl->since_ns = now_ns;
+	sl->prev = t->tail;
+	sl->next = SLOT_NONE;
+	if (t->tail != SLOT_NONE)
+		s->slots[t->tail].next = i;
+	else
+		t->head = i;
+	t->tail = i;
+	if (t->cursor == SLOT_NONE && !t->stalled) {
+		t->cursor = i;
+		t->entry = 0;
+	}
+	for (uint32_t k = 0; k < b->count; k++)
+		atomic_store_explicit(&b->entries[k].result, RESULT_PENDING, memory_order_relaxed);
+	sink_counter_add(&s->counters.submitted, b->count);
+	sink_counter_add(&s->counters.bytes, b->used);
+	topic_offer(s, t);
+	return 0;
+}
+
+// Kafka looked at the record (or at those it came with) and will never take it.
+static bool about_records(rd_kafka_resp_err_t err) {
+	switch (err) {
+	case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+	case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
+	case RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE:
+	case RD_KAFKA_RESP_ERR_INVALID_RECORD:
+	case RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void report_delivered(struct sink *s, struct topic_state *t, uint16_t slot, uint32_t entry) {
+	struct batch *b = s->slots[slot].batch;
+	struct batch_entry *e = &b->entries[entry];
+
+	if (e->ledger_seq != 0)
+		s->acked[ledger_seq_index(s->seq, b->topic, e->partition)] = e->ledger_seq;
+	t->backoff_ms = 0;
+	entry_finish(s, slot, entry, t->weak ? RESULT_DELIVERED_WEAK : RESULT_DELIVERED);
+}
+
+static void report_take(struct sink *s, const rd_kafka_message_t *m) {
+	uint16_t slot = (uint16_t)((uintptr_t)m->_private >> 16);
+	uint32_t entry = (uint32_t)((uintptr_t)m->_private & 0xffff);
+	struct topic_state *t = &s->topics[s->slots[slot].batch->topic];
+
+	s->outstanding--;
+	t->outstanding--;
+	if (m->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+		if (t->isolated > 0)
+			t->isolated--;
+		report_delivered(s, t, slot, entry);
+		return;
+	}
+	sink_counter_add(&s->counters.errors, 1);
+	if (about_records(m->err) && t->isolated > 0 && t->outstanding == 0) {
+		// Refused alone: it is this one.
+		t->isolated--;
+		t->backoff_ms = 0;
+		entry_finish(s, slot, entry, RESULT_REFUSED);
+	} else if (about_records(m->err)) {
+		t->isolated++;
+		t->backoff_ms = 0;
+	}
+	topic_stall(s, t);
+}
+
+static void event_take(struct sink *s, rd_kafka_event_t *ev) {
+	const rd_kafka_message_t *reports[REPORTS_PER_TURN];
+	size_t n;
+
+	switch (rd_kafka_event_type(ev)) {
+	case RD_KAFKA_EVENT_DR:
+		while ((n = rd_kafka_event_message_array(ev, reports, REPORTS_PER_TURN)) > 0)
+			for (size_t i = 0; i < n; i++)
+				report_take(s, reports[i]);
+		break;
+	case RD_KAFKA_EVENT_ERROR:
+		sink_counter_add(&s->counters.errors, 1);
+		break;
+	default:
+		break;
+	}
+	if (!s->fatal && rd_kafka_fatal_error(s->rk, nullptr, 0) != RD_KAFKA_RESP_ERR_NO_ERROR)
+		producer_fatal(s);
+}
+
+static void slot_free(struct sink *s, uint16_t i) {
+	struct slot *sl = &s->slots[i];
+	struct topic_state *t = &s->topics[sl->batch->topic];
+
+	if (t->cursor == i) {
+		t->cursor = sl->next;
+		t->entry = 0;
+	}
+	if (sl->prev != SLOT_NONE)
+		s->slots[sl->prev].next = sl->next;
+	else
+		t->head = sl->next;
+	if (sl->next != SLOT_NONE)
+		s->slots[sl->next].prev = sl->prev;
+	else
+		t->tail = sl->prev;
+	sl->batch = nullptr;
+	sl->next = s->free;
+	s->free = i;
+}
+
+// Runs of fresh results of one slot, appended to done[n..max). Returns the new n.
+static unsigned slot_report(struct slot *sl, struct sink_done *done, unsigned n, unsigned max) {
+	uint32_t words = (sl->batch->count + 63) / 64;
+
+	for (uint32_t w = 0; w < words; w++) {
+		while (sl->fresh[w] != 0) {
+			uint32_t bit = (uint32_t)__builtin_ctzll(sl->fresh[w]);
+			uint64_t shifted = sl->fresh[w] >> bit;
+			uint32_t run = ~shifted == 0 ? 64 : (uint32_t)__builtin_ctzll(~shifted);
+			uint32_t first = w * 64 + bit;
+			struct sink_done *last = n > 0 ? &done[n - 1] : nullptr;
+
+			if (last != nullptr && last->batch == sl->batch
+			    && last->first + last->count == first) {
+				last->count = (uint16_t)(last->count + run);
+			} else if (n < max) {
+				done[n++] = (struct sink_done) {
+					.batch = sl->batch,
+					.first = (uint16_t)first,
+					.count = (uint16_t)run,
+				};
+			} else {
+				return n;
+			}
+			sl->fresh[w] &= ~((run == 64 ? ~0ull : (1ull << run) - 1) << bit);
+			sl->left -= run;
+		}
+	}
+	sl->touched = false;
+	return n;
+}
+
+static unsigned results_report(struct sink *s, struct sink_done *done, unsigned max) {
+	unsigned n = 0;
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < s->touched_count; i++) {
+		uint16_t slot = s->touched[i];
+		if (n < max)
+			n = slot_report(&s->slots[slot], done, n, max);
+		if (s->slots[slot].touched)
+			s->touched[kept++] = slot;
+		else if (s->slots[slot].left == 0)
+			slot_free(s, slot);
+	}
+	s->touched_count = kept;
+	return n;
+}
+
+static void gauges_update(struct sink *s) {
+	uint64_t oldest = 0;
+
+	for (uint32_t t = 0; t < s->env.config->topic_count; t++) {
+		uint16_t head = s->topics[t].head;
+		if (head != SLOT_NONE && s->now_ns - s->slots[head].since_ns > oldest)
+			oldest = s->now_ns - s->slots[head].since_ns;
+	}
+	atomic_store_explicit(&s->counters.oldest_unacked_ns, oldest, memory_order_relaxed);
+	atomic_store_explicit(&s->counters.in_flight, s->outstanding, memory_order_relaxed);
+}
+
+static unsigned kafka_poll(
+	struct sink *s,
+	uint64_t now_ns,
+	unsigned timeout_us,
+	struct sink_done *done,
+	unsigned max
+) {
+	int wait_ms = (int)((timeout_us + 999) / 1000);
+
+	s->now_ns = now_ns;
+	producer_recover(s);
+	for (uint32_t t = 0; t < s->env.config->topic_count; t++)
+		topic_offer(s, &s->topics[t]);
+	if (s->touched_count > 0)
+		wait_ms = 0;
+	for (unsigned i = 0; i < EVENTS_PER_POLL; i++) {
+		rd_kafka_event_t *ev = rd_kafka_queue_poll(s->queue, wait_ms);
+		if (ev == nullptr)
+			break;
+		event_take(s, ev);
+		rd_kafka_event_destroy(ev);
+		wait_ms = 0;
+	}
+	gauges_update(s);
+	return results_report(s, done, max);
+}
+
+// librdkafka's linger ends; results come through poll.
+static void kafka_flush(struct sink *s, unsigned timeout_ms) {
+	if (s->rk != nullptr && !s->fatal)
+		rd_kafka_flush(s->rk, (int)timeout_ms);
+}
+
+static void kafka_stats(const struct sink *s, struct sink_stats *out) {
+	sink_counters_read(&s->counters, out);
+}
+
+const struct sink_ops sink_kafka_ops = {
+	.name = "kafka",
+	.create = kafka_create,
+	.destroy = kafka_destroy,
+	.submit = kafka_submit,
+	.poll = kafka_poll,
+	.flush = kafka_flush,
+	.stats = kafka_stats,
+};
