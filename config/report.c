@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 void report_add(struct report *r, uint32_t line, const char *format, ...) {
 	va_list args;
@@ -21,7 +22,8 @@ void report_add(struct report *r, uint32_t line, const char *format, ...) {
 
 static int by_line(const void *a, const void *b) {
 	const struct config_error *x = a, *y = b;
-	return (x->line > y->line) - (x->line < y->line);
+	int order = (x->line > y->line) - (x->line < y->line);
+	return order != 0 ? order : strcmp(x->text, y->text);
 }
 
 void report_sort(struct report *r) {

@@ -109,7 +109,7 @@ quantity_format(uint64_t v, enum quantity kind, const char *unit, char *out, siz
 			kind = QUANTITY_COUNT;
 	}
 	for (const struct unit *u = units_of(kind); u->name != NULL; u++) {
-		if (base % u->factor != 0)
+		if (u->factor == 0 || base % u->factor != 0)
 			continue;
 		snprintf(out, size, "%" PRIu64 "%s", base / u->factor, u->name);
 		return out;
