@@ -23,6 +23,7 @@
 #pragma once
 
 #include "dataplane/datagram.h"
+#include "parsers/coap.h"
 
 #include <stdint.h>
 
@@ -65,6 +66,7 @@ enum coap_counter {
 // Monotonic; one writer, the worker.
 struct coap_stats {
 	uint64_t count[COAP_COUNTER_COUNT];
+	uint64_t decoded[COAP_RC_COUNT]; // datagrams by what the decoder said of them
 };
 const char *coap_counter_label(enum coap_counter c);
 
