@@ -17,9 +17,3 @@ struct payload_decoder {
 	uint8_t copy[PAYLOAD_MAX + JSON_PADDING]; // yyjson unescapes in place
 	alignas(16) uint8_t pool[JSON_POOL_BYTES];
 };
-
-struct yyjson_doc;
-
-// Parse a copy of `payload` with yyjson into the decoder's pool; the document lives until the next
-// call. Strings point into d->copy at the offset they have in the payload.
-enum payload_rc json_read(struct payload_decoder *d, struct view payload, struct yyjson_doc **doc);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // yyjson over a fixed pool: the one place where JSON text becomes values.
-#include "parsers/decoder.h"
+#include "parsers/json_read.h"
 #include "parsers/utf8.h"
 
+#include <math.h>
 #include <yyjson.h>
 
 #define POOL_ALIGN 16u
@@ -71,4 +72,71 @@ enum payload_rc json_read(struct payload_decoder *d, struct view payload, yyjson
 		&err
 	);
 	return *doc != nullptr ? PAYLOAD_OK : rc_of(&err, payload);
+}
+
+// The string without a copy where it has no escapes: then it stands in the payload as it is.
+enum payload_rc json_string_view(const struct json_source *s, yyjson_val *val, struct view *out) {
+	const uint8_t *p = (const uint8_t *)unsafe_yyjson_get_str(val);
+	uint32_t len = (uint32_t)unsafe_yyjson_get_len(val);
+	const uint8_t *original = s->payload.p + (p - s->d->copy);
+
+	if (len == 0 || memcmp(p, original, len) == 0) {
+		*out = view_of(original, len);
+		return PAYLOAD_OK;
+	}
+	uint8_t *text = readings_text(s->f, len);
+	if (text == nullptr)
+		return PAYLOAD_TOO_LARGE;
+	memcpy(text, p, len);
+	*out = view_of(text, len);
+	return PAYLOAD_OK;
+}
+
+// What yyjson could not hold in 64 bits: an integer is refused, and so is a double without end.
+static enum payload_rc big_number(yyjson_val *val) {
+	const char *p = yyjson_get_raw(val);
+	size_t len = yyjson_get_len(val);
+
+	for (size_t i = 0; i < len; i++)
+		if (p[i] == '.' || p[i] == 'e' || p[i] == 'E')
+			return PAYLOAD_NOT_FINITE;
+	return PAYLOAD_BAD_NUMBER;
+}
+
+static enum payload_rc number(yyjson_val *val, struct value *v) {
+	switch (unsafe_yyjson_get_subtype(val)) {
+	case YYJSON_SUBTYPE_UINT:
+		v->u = unsafe_yyjson_get_uint(val);
+		v->kind = v->u > INT64_MAX ? VALUE_U64 : VALUE_I64;
+		return PAYLOAD_OK;
+	case YYJSON_SUBTYPE_SINT:
+		v->i = unsafe_yyjson_get_sint(val);
+		v->kind = VALUE_I64;
+		return PAYLOAD_OK;
+	default:
+		v->f = unsafe_yyjson_get_real(val);
+		v->kind = VALUE_F64;
+		return isfinite(v->f) ? PAYLOAD_OK : PAYLOAD_NOT_FINITE;
+	}
+}
+
+enum payload_rc json_scalar(const struct json_source *s, yyjson_val *val, struct value *v) {
+	switch (unsafe_yyjson_get_type(val)) {
+	case YYJSON_TYPE_NUM:
+		return number(val, v);
+	case YYJSON_TYPE_STR:
+		v->kind = VALUE_STRING;
+		return json_string_view(s, val, &v->s);
+	case YYJSON_TYPE_BOOL:
+		v->kind = VALUE_BOOL;
+		v->b = unsafe_yyjson_get_bool(val);
+		return PAYLOAD_OK;
+	case YYJSON_TYPE_NULL:
+		v->kind = VALUE_NULL;
+		return PAYLOAD_OK;
+	case YYJSON_TYPE_RAW:
+		return big_number(val);
+	default:
+		return PAYLOAD_BAD_TYPE;
+	}
 }

@@ -87,15 +87,13 @@ enum payload_rc number_f64(struct view text, double *out) {
 	if (left == 0 || left > 16)
 		return f64_slow(text, out);
 	uint32_t whole = digits(p, left, &mantissa);
-	if (whole == 0 || (whole > 1 && *p == '0'))
-		return f64_slow(text, out);
 	p += whole;
 	left -= whole;
-	if (left > 1 && *p == '.') {
+	if (left > 0 && *p == '.') {
 		fraction = digits(p + 1, left - 1, &mantissa);
 		left -= 1 + fraction;
 	}
-	if (left > 0 || whole + fraction > 15)
+	if (left > 0 || whole + fraction > 15 || whole + fraction == 0)
 		return f64_slow(text, out);
 	double d = (double)mantissa / power[fraction];
 	*out = negative ? -d : d;

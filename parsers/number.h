@@ -7,8 +7,8 @@
 // Longest number text that is looked at; longer ones are PAYLOAD_BAD_NUMBER.
 #define NUMBER_TEXT_MAX 64
 
-// A whole text as an integer or a double. PAYLOAD_BAD_NUMBER if it is no number or does not fit,
-// PAYLOAD_NOT_FINITE for infinities and for what overflows a double.
+// A whole text as an integer or a double ("1." and ".5" are numbers). PAYLOAD_BAD_NUMBER if it is
+// no number or does not fit, PAYLOAD_NOT_FINITE for infinities and for what overflows a double.
 enum payload_rc number_i64(struct view text, int64_t *out);
 enum payload_rc number_u64(struct view text, uint64_t *out);
 enum payload_rc number_f64(struct view text, double *out);

@@ -45,6 +45,14 @@ static enum payload_rc decode_format(
 	switch (format) {
 	case PAYLOAD_JSON:
 		return json_decode(d, payload, f);
+	case PAYLOAD_SENML_JSON:
+		return senml_json_decode(d, payload, f);
+	case PAYLOAD_SENML_CBOR:
+		return senml_cbor_decode(payload, f);
+	case PAYLOAD_CBOR:
+		return cbor_decode(payload, f);
+	case PAYLOAD_LINE:
+		return line_decode(payload, f);
 	case PAYLOAD_RAW:
 		return raw_decode(payload, f);
 	default:

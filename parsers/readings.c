@@ -42,28 +42,33 @@ uint8_t *readings_text(struct readings_filler *f, uint32_t n) {
 
 enum payload_rc
 readings_join(struct readings_filler *f, struct view path, struct view name, struct view *out) {
-	uint32_t len = path.len + 1 + name.len;
-	uint8_t *text = readings_text(f, len);
+	uint32_t before = path.p != nullptr ? path.len + 1 : 0;
+	uint8_t *text = readings_text(f, before + name.len);
 
 	if (text == nullptr)
 		return PAYLOAD_TOO_LARGE;
-	memcpy(text, path.p, path.len);
-	text[path.len] = '.';
+	if (before > 0) {
+		memcpy(text, path.p, path.len);
+		text[path.len] = '.';
+	}
 	if (name.len > 0)
-		memcpy(text + path.len + 1, name.p, name.len);
-	*out = view_of(text, len);
+		memcpy(text + before, name.p, name.len);
+	*out = view_of(text, before + name.len);
 	return PAYLOAD_OK;
 }
 
 enum payload_rc
-readings_join_index(struct readings_filler *f, struct view path, uint32_t index, struct view *out) {
-	uint8_t digits[10];
+readings_join_i64(struct readings_filler *f, struct view path, int64_t number, struct view *out) {
+	uint8_t digits[20];
 	uint32_t first = sizeof(digits);
+	uint64_t rest = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
 
 	do {
-		digits[--first] = (uint8_t)('0' + index % 10);
-		index /= 10;
-	} while (index != 0);
+		digits[--first] = (uint8_t)('0' + rest % 10);
+		rest /= 10;
+	} while (rest != 0);
+	if (number < 0)
+		digits[--first] = '-';
 	return readings_join(f, path, view_of(digits + first, sizeof(digits) - first), out);
 }
 

@@ -35,14 +35,20 @@ enum payload_rc readings_close(struct readings_filler *f);
 // `n` bytes of the text buffer, nullptr if they are not there (PAYLOAD_TOO_LARGE).
 uint8_t *readings_text(struct readings_filler *f, uint32_t n);
 
-// The name of a part of a container: `path`, '.', `name` (or the index of an array element).
+// The name of a part of a container: `path`, '.', `name` (or a number: the index of an array
+// element, a CBOR key). With path.p == nullptr it is the name alone.
 enum payload_rc
 readings_join(struct readings_filler *f, struct view path, struct view name, struct view *out);
 enum payload_rc
-readings_join_index(struct readings_filler *f, struct view path, uint32_t index, struct view *out);
+readings_join_i64(struct readings_filler *f, struct view path, int64_t number, struct view *out);
 
 // The decoders, one per format. Contract: payload_decode().
 struct payload_decoder;
 enum payload_rc
 json_decode(struct payload_decoder *d, struct view payload, struct readings_filler *f);
+enum payload_rc
+senml_json_decode(struct payload_decoder *d, struct view payload, struct readings_filler *f);
+enum payload_rc senml_cbor_decode(struct view payload, struct readings_filler *f);
+enum payload_rc cbor_decode(struct view payload, struct readings_filler *f);
+enum payload_rc line_decode(struct view payload, struct readings_filler *f);
 enum payload_rc raw_decode(struct view payload, struct readings_filler *f);

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: Apache-2.0
+// InfluxDB line protocol:
+//
+//   measurement[,tag=value...] field=value[,field=value...] [timestamp]
+//
+// One line is one reading: the measurement is the field "_measurement", tags are string fields
+// under their keys. A backslash escapes ',' '=' ' ' in names and tag values, '"' and '\' in
+// strings; before anything else it stands for itself. Lines that begin with '#' are comments.
+#include "parsers/number.h"
+#include "parsers/readings.h"
+#include "parsers/utf8.h"
+
+#define COMMA 1
+#define SPACE 2
+#define EQUALS 4
+#define NEWLINE 8
+#define BACKSLASH 16
+#define QUOTE 32
+
+static const uint8_t classes[256] = {
+	[','] = COMMA,
+	[' '] = SPACE,
+	['='] = EQUALS,
+	['\n'] = NEWLINE,
+	['\\'] = BACKSLASH,
+	['"'] = QUOTE,
+};
+
+struct line_source {
+	const uint8_t *p;
+	const uint8_t *end;
+	struct readings_filler *f;
+};
+
+// Copy `raw` without the backslashes that escape a byte of the classes `escapable`.
+static enum payload_rc
+unescape(struct line_source *s, struct view raw, uint8_t escapable, struct view *out) {
+	uint8_t *text = readings_text(s->f, raw.len);
+	uint32_t n = 0;
+
+	if (text == nullptr)
+		return PAYLOAD_TOO_LARGE;
+	for (uint32_t i = 0; i < raw.len; i++) {
+		if (raw.p[i] == '\\' && i + 1 < raw.len && (classes[raw.p[i + 1]] & escapable) != 0)
+			i++;
+		text[n++] = raw.p[i];
+	}
+	*out = view_of(text, n);
+	return PAYLOAD_OK;
+}
+
+// The text up to an unescaped byte of the classes `stop`, which is left in place. Empty texts and
+// lines that end too early are bad syntax.
+static enum payload_rc token(struct line_source *s, uint8_t stop, struct view *out) {
+	const uint8_t escapable = COMMA | SPACE | EQUALS;
+	const uint8_t *from = s->p;
+	const uint8_t *p = from;
+	bool escaped = false;
+
+	for (; p < s->end; p++) {
+		uint8_t class = classes[*p] & (stop | BACKSLASH | NEWLINE);
+		if (class == 0)
+			continue;
+		if (class != BACKSLASH)
+			break;
+		if (p + 1 < s->end && (classes[p[1]] & escapable) != 0) {
+			escaped = true;
+			p++;
+		}
+	}
+	if (p >= s->end && (stop & NEWLINE) == 0)
+		return PAYLOAD_TRUNCATED;
+	if (p == from || (p < s->end && (classes[*p] & stop) == 0))
+		return PAYLOAD_BAD_SYNTAX;
+	s->p = p;
+	*out = view_of(from, (uint32_t)(p - from));
+	return escaped ? unescape(s, *out, escapable, out) : PAYLOAD_OK;
+}
+
+// s->p is at the opening quote; moves behind the closing one. Line feeds may stand inside.
+static enum payload_rc quoted(struct line_source *s, struct value *v) {
+	const uint8_t *from = s->p + 1;
+	const uint8_t *p = from;
+	bool escaped = false;
+
+	for (; p < s->end && *p != '"'; p++) {
+		if (*p == '\\' && p + 1 < s->end && (classes[p[1]] & (QUOTE | BACKSLASH)) != 0) {
+			escaped = true;
+			p++;
+		}
+	}
+	if (p >= s->end)
+		return PAYLOAD_TRUNCATED;
+	s->p = p + 1;
+	v->kind = VALUE_STRING;
+	v->s = view_of(from, (uint32_t)(p - from));
+	return escaped ? unescape(s, v->s, QUOTE | BACKSLASH, &v->s) : PAYLOAD_OK;
+}
+
+static bool boolean(struct view text, struct value *v) {
+	static const char *const words[] = {
+		"t", "T", "true", "True", "TRUE", "f", "F", "false", "False", "FALSE"
+	};
+
+	for (uint32_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (!view_equal(text, view_of(words[i], (uint32_t)strlen(words[i]))))
+			continue;
+		v->kind = VALUE_BOOL;
+		v->b = i < 5;
+		return true;
+	}
+	return false;
+}
+
+static enum payload_rc unquoted(struct view text, struct value *v) {
+	uint8_t last = text.p[text.len - 1];
+	struct view number = view_of(text.p, text.len - 1);
+
+	if ((uint8_t)(last - '0') < 10) {
+		v->kind = VALUE_F64;
+		return number_f64(text, &v->f);
+	}
+	if (last == 'i') {
+		v->kind = VALUE_I64;
+		return number_i64(number, &v->i);
+	}
+	if (last == 'u') {
+		enum payload_rc rc = number_u64(number, &v->u);
+		v->kind = rc == PAYLOAD_OK && v->u > INT64_MAX ? VALUE_U64 : VALUE_I64;
+		return rc;
+	}
+	if (boolean(text, v))
+		return PAYLOAD_OK;
+	v->kind = VALUE_F64;
+	return number_f64(text, &v->f);
+}
+
+static enum payload_rc tags(struct line_source *s) {
+	struct value v = {.kind = VALUE_STRING};
+	struct view key;
+
+	while (s->p < s->end && *s->p == ',') {
+		s->p++;
+		enum payload_rc rc = token(s, EQUALS, &key);
+		if (rc != PAYLOAD_OK)
+			return rc;
+		s->p++;
+		rc = token(s, COMMA | SPACE, &v.s);
+		if (rc == PAYLOAD_OK)
+			rc = readings_field(s->f, key, (struct view) {0}, &v);
+		if (rc != PAYLOAD_OK)
+			return rc;
+	}
+	return PAYLOAD_OK;
+}
+
+static enum payload_rc field(struct line_source *s) {
+	struct value v;
+	struct view key;
+	struct view text;
+
+	enum payload_rc rc = token(s, EQUALS, &key);
+	if (rc != PAYLOAD_OK)
+		return rc;
+	s->p++;
+	if (s->p < s->end && *s->p == '"') {
+		rc = quoted(s, &v);
+	} else {
+		rc = token(s, COMMA | SPACE | NEWLINE, &text);
+		if (rc == PAYLOAD_OK && text.p[text.len - 1] == '\r')
+			text.len--;
+		if (rc == PAYLOAD_OK)
+			rc = text.len > 0 ? unquoted(text, &v) : PAYLOAD_BAD_SYNTAX;
+	}
+	return rc == PAYLOAD_OK ? readings_field(s->f, key, (struct view) {0}, &v) : rc;
+}
+
+static void skip(struct line_source *s, uint8_t c) {
+	while (s->p < s->end && *s->p == c)
+		s->p++;
+}
+
+static bool line_ended(const struct line_source *s) {
+	return s->p >= s->end || *s->p == '\n'
+		|| (*s->p == '\r' && s->p + 1 < s->end && s->p[1] == '\n')
+		|| (*s->p == '\r' && s->p + 1 == s->end);
+}
+
+static enum payload_rc timestamp(struct line_source *s) {
+	struct reading *r = s->f->open;
+	struct view text;
+	int64_t count;
+
+	skip(s, ' ');
+	if (line_ended(s))
+		return PAYLOAD_OK;
+	enum payload_rc rc = token(s, SPACE | NEWLINE, &text);
+	if (rc != PAYLOAD_OK)
+		return rc;
+	if (text.p[text.len - 1] == '\r')
+		text.len--;
+	if (number_i64(text, &count) != PAYLOAD_OK)
+		return PAYLOAD_BAD_TIME;
+	if (r->has_time)
+		return PAYLOAD_DUPLICATE_KEY;
+	r->has_time = true;
+	skip(s, ' ');
+	return line_ended(s) ? time_from_i64(count, s->f->hints->time_unit, &r->time_ns)
+			     : PAYLOAD_BAD_SYNTAX;
+}
+
+static enum payload_rc line(struct line_source *s) {
+	struct value v = {.kind = VALUE_STRING};
+
+	enum payload_rc rc = readings_open(s->f);
+	if (rc == PAYLOAD_OK)
+		rc = token(s, COMMA | SPACE, &v.s);
+	if (rc == PAYLOAD_OK)
+		rc = readings_field(s->f, VIEW_LITERAL("_measurement"), (struct view) {0}, &v);
+	if (rc == PAYLOAD_OK)
+		rc = tags(s);
+	if (rc != PAYLOAD_OK)
+		return rc;
+	skip(s, ' ');
+	for (;;) {
+		rc = field(s);
+		if (rc != PAYLOAD_OK)
+			return rc;
+		if (s->p >= s->end || *s->p != ',')
+			break;
+		s->p++;
+	}
+	if (!line_ended(s) && *s->p != ' ')
+		return PAYLOAD_BAD_SYNTAX;
+	rc = timestamp(s);
+	return rc == PAYLOAD_OK ? readings_close(s->f) : rc;
+}
+
+// Behind the line feed, blank lines and comments.
+static void next_line(struct line_source *s) {
+	for (;;) {
+		while (s->p < s->end && (*s->p == '\n' || *s->p == '\r' || *s->p == ' '))
+			s->p++;
+		if (s->p >= s->end || *s->p != '#')
+			return;
+		const uint8_t *feed = memchr(s->p, '\n', (size_t)(s->end - s->p));
+		s->p = feed != nullptr ? feed : s->end;
+	}
+}
+
+enum payload_rc line_decode(struct view payload, struct readings_filler *f) {
+	struct line_source s = {.p = payload.p, .end = payload.p + payload.len, .f = f};
+
+	if (!utf8_valid(payload))
+		return PAYLOAD_BAD_UTF8;
+	next_line(&s);
+	if (s.p >= s.end)
+		return PAYLOAD_EMPTY;
+	while (s.p < s.end) {
+		enum payload_rc rc = line(&s);
+		if (rc != PAYLOAD_OK)
+			return rc;
+		next_line(&s);
+	}
+	return PAYLOAD_OK;
+}
