@@ -92,13 +92,13 @@ enum payload_rc json_string_view(const struct json_source *s, yyjson_val *val, s
 	return PAYLOAD_OK;
 }
 
-// What yyjson could not hold in 64 bits: an integer is refused, and so is a double without end.
+// What yyjson could not hold in 64 bits (an integer), or not as a finite double.
 static enum payload_rc big_number(yyjson_val *val) {
 	const char *p = yyjson_get_raw(val);
 	size_t len = yyjson_get_len(val);
 
 	for (size_t i = 0; i < len; i++)
-		if (p[i] == '.' || p[i] == 'e' || p[i] == 'E')
+		if (p[i] != '-' && (p[i] < '0' || p[i] > '9'))
 			return PAYLOAD_NOT_FINITE;
 	return PAYLOAD_BAD_NUMBER;
 }

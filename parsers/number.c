@@ -107,18 +107,22 @@ enum payload_rc time_from_i64(int64_t count, enum time_unit unit, int64_t *ns) {
 	return __builtin_mul_overflow(count, unit_ns[unit], ns) ? PAYLOAD_BAD_TIME : PAYLOAD_OK;
 }
 
+// A double of today's epoch time is good to a quarter of a microsecond: digits beyond are noise,
+// and 1.276020076001e9 shall be what it says.
+#define NOISE_FROM_NS INT64_C(1000000000000000)
+
 enum payload_rc time_from_f64(double count, enum time_unit unit, int64_t *ns) {
 	double whole = floor(count);
-	int64_t part;
 
 	if (!(fabs(count) < 9.2e18))
 		return PAYLOAD_BAD_TIME;
 	// The fraction on its own, so that no bits are lost beside ten digits of seconds.
-	part = (int64_t)((count - whole) * (double)unit_ns[unit] + 0.5);
-	if (__builtin_mul_overflow((int64_t)whole, unit_ns[unit], ns)
-	    || __builtin_add_overflow(*ns, part, ns))
+	int64_t part = (int64_t)((count - whole) * (double)unit_ns[unit] + 0.5);
+	if (__builtin_mul_overflow((int64_t)whole, unit_ns[unit], ns))
 		return PAYLOAD_BAD_TIME;
-	return PAYLOAD_OK;
+	if (*ns >= NOISE_FROM_NS || *ns <= -NOISE_FROM_NS)
+		part = (part + 500) / 1000 * 1000;
+	return __builtin_add_overflow(*ns, part, ns) ? PAYLOAD_BAD_TIME : PAYLOAD_OK;
 }
 
 // Days from 1970-01-01 to a date of the proleptic Gregorian calendar.
