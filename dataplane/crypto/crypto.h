@@ -37,8 +37,9 @@ struct crypto_key {
 	uint8_t len; // 16 for GCM, 16..64 for HMAC
 };
 
-// in and out may be the same memory. `tag` is 16 bytes.
-void gcm_seal(
+// in and out may be the same memory. `tag` is 16 bytes. False if the key could not be expanded
+// (Mbed TLS out of memory); nothing is written then.
+bool gcm_seal(
 	struct crypto *c,
 	const struct crypto_key *key,
 	const uint8_t nonce[GCM_NONCE_BYTES],
@@ -57,7 +58,8 @@ bool gcm_open(
 	uint8_t *out,
 	const uint8_t *tag
 );
-void hmac_sha256(
+// `in` is not empty.
+bool hmac_sha256(
 	struct crypto *c,
 	const struct crypto_key *key,
 	struct view in,
