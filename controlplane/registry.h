@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: Apache-2.0
+// The registry: who may send, under which limits, and everything an operator ever changed. One
+// SQLite file (WAL, foreign keys), owned by one thread of sluice-controld.
+//
+// Functions that answer return JSON text which the caller frees; no secret ever stands in it.
+// Functions that change take the author, run in one transaction together with their audit entry,
+// and return 0 or -errno with a sentence in registry_why():
+//   -ENOENT unknown · -EEXIST double · -EPERM not allowed in this state · -EINVAL bad value ·
+//   -ENOSPC disk full (nothing changed) · -EIO database corrupt
+#pragma once
+
+#include "controlplane/api/channel.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct registry;
+struct sql;
+
+struct author {
+	char name[64];
+	uint32_t uid;
+};
+
+#define REGISTRY_SCHEMA 3
+
+// Open or create, migrate, check (`quick_check` and foreign keys). -EIO: corrupt, see why;
+// -ENOTSUP: written by a newer version.
+int registry_open(const char *path, struct registry **out, char *why, size_t why_len);
+void registry_close(struct registry *r); // accepts NULL
+const char *registry_why(const struct registry *r);
+struct sql *registry_sql(struct registry *r);
+
+// Migrate an empty or older file up to `version` only: the upgrade test makes old files with it.
+int registry_migrate(struct sql *s, int version, char *why, size_t why_len);
+
+// A consistent copy while in use, replaced atomically. And a whole check of such a file.
+int registry_backup(struct registry *r, const char *path);
+int registry_check_file(const char *path, char *why, size_t why_len);
+
+// Counted up by every change the data plane must hear of.
+uint64_t registry_version(struct registry *r);
+uint64_t registry_id(struct registry *r);
+// {"devices":{...by state...},"version":...,"bytes":...}
+char *registry_summary(struct registry *r, int *error);
+
+// --- devices
+
+bool device_name_valid(const char *name);
+
+struct device_change {
+	const char *profile; // NULL: leave
+	const char *labels; // JSON object text, NULL: leave
+	const char *claims; // JSON object {"id":[],"topic":[],"path":[]}, NULL: leave
+	int state; // enum device_state, -1: leave
+	int64_t records_per_s, bytes_per_s, connections; // -1: leave
+	const char *reason; // of a state change
+};
+
+#define DEVICE_CHANGE_NONE                                                                         \
+	((struct device_change                                                                     \
+	) {.state = -1, .records_per_s = -1, .bytes_per_s = -1, .connections = -1})
+
+// -EPERM if the name was removed before and `readmit` is false.
+int registry_device_add(
+	struct registry *r,
+	const struct author *by,
+	const char *name,
+	const struct device_change *c,
+	bool readmit
+);
+// A revoked device changes state only to active with `readmit`.
+int registry_device_change(
+	struct registry *r,
+	const struct author *by,
+	const char *name,
+	const struct device_change *c,
+	bool readmit
+);
+// Forget the device and everything known of it but a tombstone (a hash of its name).
+int registry_device_remove(
+	struct registry *r,
+	const struct author *by,
+	const char *name,
+	const char *reason
+);
+char *registry_device_show(struct registry *r, const char *name, int *error);
+
+struct device_filter {
+	const char *after; // name to start behind, "" from the beginning
+	const char *match; // GLOB on the name, NULL any
+	const char *profile; // NULL any
+	const char *label; // "key=value", NULL any
+	int state; // -1 any
+	int64_t limit;
+};
+
+// {"devices":[...],"next":"name"|null}
+char *registry_device_list(struct registry *r, const struct device_filter *f, int *error);
+
+// bytes are secret: an encoded password hash, or key bytes. `until` 0: for ever.
+int registry_credential_set(
+	struct registry *r,
+	const struct author *by,
+	const char *name,
+	enum credential_kind kind,
+	uint8_t number,
+	const void *bytes,
+	size_t len,
+	int64_t until_s
+);
+int registry_credential_remove(
+	struct registry *r,
+	const struct author *by,
+	const char *name,
+	enum credential_kind kind,
+	uint8_t number
+);
+
+struct import_result {
+	uint64_t rows;
+	uint64_t added;
+	uint64_t changed;
+	uint64_t refused;
+	uint64_t first_bad_line; // within this text, header is 1
+	char first_bad[160];
+};
+
+// CSV text, first line the column names: name[,profile,state,records_per_s,bytes_per_s,
+// connections,labels (k=v;k=v)]. One transaction. Bad rows are counted and left out; -EINVAL only
+// if the header is bad. `update`: known devices are changed, else refused.
+int registry_import(
+	struct registry *r,
+	const struct author *by,
+	const char *csv,
+	size_t len,
+	bool update,
+	struct import_result *out
+);
+
+// What the data plane reports. One transaction for all; unknown names are ignored, except that
+// EVENT_UNKNOWN with reason "pending" creates them pending.
+int registry_events(struct registry *r, const struct channel_event *events, uint32_t count);
+
+// --- for the channel: fill up to `max` elements changed in (since, to], in order of version and
+// position; *cursor starts at 0. Returns the number, 0 at the end, or -errno.
+int registry_devices_since(
+	struct registry *r,
+	uint64_t since,
+	int64_t *cursor,
+	struct channel_device *out,
+	uint32_t max
+);
+int registry_removed_since(
+	struct registry *r,
+	uint64_t since,
+	int64_t *cursor,
+	struct channel_device *out,
+	uint32_t max
+);
+int registry_claims_all(
+	struct registry *r,
+	int64_t *cursor,
+	struct channel_claim *out,
+	uint32_t max
+);
+int registry_credentials_since(
+	struct registry *r,
+	uint64_t since,
+	int64_t *cursor,
+	struct channel_credential *out,
+	uint32_t max
+);
+// The data plane has it all up to here: removed names need not be kept for it any more. Deltas can
+// be made from registry_oldest() on, before that only a whole transfer.
+int registry_acknowledged(struct registry *r, uint64_t version);
+uint64_t registry_oldest(struct registry *r);
+
+// --- audit
+
+// Within the caller's transaction. before/after may be NULL.
+int audit_append(
+	struct sql *s,
+	const struct author *by,
+	const char *action,
+	const char *object,
+	const char *before,
+	const char *after
+);
+int registry_audit(
+	struct registry *r,
+	const struct author *by,
+	const char *action,
+	const char *object,
+	const char *before,
+	const char *after
+);
+char *registry_audit_list(struct registry *r, int64_t before_id, int64_t limit, int *error);
+// 0 and *entries; -EBADMSG with *entries the first entry that does not fit its chain.
+int registry_audit_verify(struct registry *r, uint64_t *entries);
+
+// --- configuration versions
+
+int registry_config_add(
+	struct registry *r,
+	const struct author *by,
+	const char *comment,
+	const char *text,
+	int64_t *version
+);
+char *registry_config_history(struct registry *r, int64_t limit, int *error);
+char *registry_config_text(struct registry *r, int64_t version, int *error); // plain text
+int64_t registry_config_current(struct registry *r); // 0 if none
+
+// --- blocks
+
+struct block {
+	const char *device; // NULL: by address
+	const char *address; // "10.0.0.0/8", NULL: by device
+	int64_t realm;
+	int64_t until_s; // 0 for ever
+	int64_t records_per_s; // 0: blocked wholly, else a limit
+	const char *reason;
+};
+
+int registry_block_add(
+	struct registry *r,
+	const struct author *by,
+	const struct block *b,
+	int64_t *id
+);
+int registry_block_remove(struct registry *r, const struct author *by, int64_t id);
+char *registry_block_list(struct registry *r, int *error);
+// Devices in good standing last seen from addresses with that text prefix.
+int registry_block_hits(struct registry *r, const struct block *b, int64_t *devices);
+
+// --- certificates
+
+struct certificate_row {
+	const char *serial; // hex
+	const char *device; // NULL: not a device's
+	const char *issuer;
+	const char *subject;
+	const uint8_t *sha256;
+	const char *pem;
+	int64_t not_before_s, not_after_s;
+};
+
+int registry_certificate_add(
+	struct registry *r,
+	const struct author *by,
+	const struct certificate_row *c
+);
+int registry_certificate_revoke(
+	struct registry *r,
+	const struct author *by,
+	const char *serial,
+	const char *reason
+);
+// within_s < 0: all; else those that expire within so many seconds from now_s.
+char *registry_certificate_list(struct registry *r, int64_t now_s, int64_t within_s, int *error);
+char *registry_certificate_pem(struct registry *r, const char *serial, int *error);
+
+int registry_trust_add(
+	struct registry *r,
+	const struct author *by,
+	const char *name,
+	const char *subject,
+	const uint8_t sha256[32],
+	const char *pem
+);
+int registry_trust_remove(struct registry *r, const struct author *by, const char *name);
+char *registry_trust_list(struct registry *r, int *error);
+// Devices with a live certificate of that issuer: they would be refused.
+char *registry_trust_affected(struct registry *r, const char *name, int *error);
+
+int registry_template_set(
+	struct registry *r,
+	const struct author *by,
+	const char *issuer,
+	const char *pattern,
+	const char *profile,
+	int state
+);
+char *registry_template_list(struct registry *r, int *error);

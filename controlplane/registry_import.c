@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: Apache-2.0
+// Devices from CSV (RFC 4180: quotes, doubled quotes; no line breaks inside a field).
+#include "controlplane/ca/digest.h"
+#include "controlplane/registry_state.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define COLUMNS(X)                                                                                 \
+	X(COLUMN_NAME, "name")                                                                     \
+	X(COLUMN_PROFILE, "profile")                                                               \
+	X(COLUMN_STATE, "state")                                                                   \
+	X(COLUMN_RECORDS, "records_per_s")                                                         \
+	X(COLUMN_BYTES, "bytes_per_s")                                                             \
+	X(COLUMN_CONNECTIONS, "connections")                                                       \
+	X(COLUMN_LABELS, "labels")
+
+enum column {
+#define X(id, label) id,
+	COLUMNS(X)
+#undef X
+		COLUMN_COUNT
+};
+
+#define FIELD_MAX 512
+
+struct csv {
+	const char *at;
+	const char *end;
+	uint64_t line;
+	int order[COLUMN_COUNT]; // field number -> column
+	int fields;
+	char text[COLUMN_COUNT][FIELD_MAX];
+};
+
+struct importer {
+	struct registry *r;
+	struct csv csv;
+	bool update;
+	int64_t version;
+	int64_t now;
+	struct import_result *out;
+};
+
+// One field into out[0..FIELD_MAX). True if the line goes on. *bad is set if it does not fit or
+// its quotes do not close.
+static bool field_read(struct csv *c, char *out, bool *bad) {
+	bool quoted = c->at < c->end && *c->at == '"';
+	size_t n = 0;
+
+	if (quoted)
+		c->at++;
+	while (c->at < c->end) {
+		char ch = *c->at;
+		if (quoted && ch == '"') {
+			if (c->at + 1 >= c->end || c->at[1] != '"') {
+				quoted = false;
+				c->at++;
+				continue;
+			}
+			c->at++;
+		} else if (ch == '\n' || (!quoted && ch == ',')) {
+			break;
+		} else if (ch == '\r' && c->at + 1 < c->end && c->at[1] == '\n') {
+			c->at++;
+			continue;
+		}
+		if (n + 1 < FIELD_MAX && ch != '\0')
+			out[n++] = ch;
+		else
+			*bad = true;
+		c->at++;
+	}
+	out[n] = '\0';
+	*bad |= quoted;
+	if (c->at < c->end && *c->at == ',') {
+		c->at++;
+		return true;
+	}
+	if (c->at < c->end)
+		c->at++; // the line feed
+	c->line++;
+	return false;
+}
+
+static int header_read(struct registry *r, struct csv *c) {
+	static const char *const names[COLUMN_COUNT] = {
+#define X(id, label) [id] = label,
+		COLUMNS(X)
+#undef X
+	};
+	bool seen[COLUMN_COUNT] = {0}, bad = false, more = true;
+	char text[FIELD_MAX];
+
+	while (more) {
+		more = field_read(c, text, &bad);
+		int column = 0;
+		while (column < COLUMN_COUNT && strcmp(names[column], text) != 0)
+			column++;
+		if (bad || column == COLUMN_COUNT || seen[column]) {
+			snprintf(
+				r->sql.why,
+				sizeof(r->sql.why),
+				"column '%.60s' is %s; columns are name, profile, state, "
+				"records_per_s, bytes_per_s, connections, labels",
+				text,
+				column < COLUMN_COUNT ? "given twice" : "unknown"
+			);
+			return -EINVAL;
+		}
+		seen[column] = true;
+		c->order[c->fields++] = column;
+	}
+	if (!seen[COLUMN_NAME]) {
+		snprintf(
+			r->sql.why, sizeof(r->sql.why), "the first line must name a column 'name'"
+		);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+// False: the row has too many fields or one that is broken.
+static bool row_read(struct csv *c, bool *blank) {
+	char spill[FIELD_MAX];
+	bool bad = false, more = true;
+	int n = 0;
+
+	for (int i = 0; i < COLUMN_COUNT; i++)
+		c->text[i][0] = '\0';
+	while (more) {
+		more = field_read(c, n < c->fields ? c->text[c->order[n]] : spill, &bad);
+		n++;
+	}
+	*blank = n == 1 && c->text[c->order[0]][0] == '\0';
+	return !bad && n <= c->fields;
+}
+
+static bool number_read(const char *text, int64_t *out) {
+	char *end;
+
+	if (text[0] == '\0')
+		return true;
+	errno = 0;
+	long long v = strtoll(text, &end, 10);
+	if (*end != '\0' || errno != 0 || v < 0 || v > UINT32_MAX)
+		return false;
+	*out = v;
+	return true;
+}
+
+static void json_text(FILE *f, const char *s, size_t n) {
+	fputc('"', f);
+	for (size_t i = 0; i < n; i++) {
+		if (s[i] == '"' || s[i] == '\\')
+			fprintf(f, "\\%c", s[i]);
+		else if ((unsigned char)s[i] < 0x20)
+			fprintf(f, "\\u%04x", (unsigned)s[i]);
+		else
+			fputc(s[i], f);
+	}
+	fputc('"', f);
+}
+
+// "site=a;floor=2" to a JSON object. False if a part has no '='.
+static bool labels_read(const char *text, char *out, size_t room) {
+	FILE *f = fmemopen(out, room, "w");
+	bool ok = f != NULL, first = true;
+
+	if (f == NULL)
+		return false;
+	fputc('{', f);
+	while (ok && *text != '\0') {
+		size_t n = strcspn(text, ";"), key = strcspn(text, "=");
+		ok = key > 0 && key < n;
+		if (!ok)
+			break;
+		if (!first)
+			fputc(',', f);
+		first = false;
+		json_text(f, text, key);
+		fputc(':', f);
+		json_text(f, text + key + 1, n - key - 1);
+		text += n + (text[n] == ';');
+	}
+	fputc('}', f);
+	return fclose(f) == 0 && ok;
+}
+
+// NULL if the row is in, else why not. *fatal: the database refuses.
+static const char *row_store(struct importer *im, int *fatal) {
+	int64_t quota[3] = {-1, -1, -1};
+	char labels[2 * FIELD_MAX] = "";
+	struct csv *c = &im->csv;
+	int state = DEVICE_ACTIVE;
+
+	if (!device_name_valid(c->text[COLUMN_NAME]))
+		return "not a device name";
+	if (c->text[COLUMN_STATE][0] != '\0')
+		state = device_state_find(c->text[COLUMN_STATE]);
+	if (state < 0)
+		return "not a state (pending, active, suspended, revoked)";
+	for (int i = 0; i < 3; i++)
+		if (!number_read(c->text[COLUMN_RECORDS + i], &quota[i]))
+			return "a quota is a whole number";
+	if (c->text[COLUMN_LABELS][0] != '\0'
+	    && !labels_read(c->text[COLUMN_LABELS], labels, sizeof(labels)))
+		return "labels are key=value;key=value";
+	int ret = sql_run(
+		&im->r->sql,
+		"INSERT INTO "
+		"devices(name,profile,state,records_per_s,bytes_per_s,connections,labels,"
+		"created_s,version) VALUES(?1,nullif(?2,''),?3,max(?4,0),max(?5,0),max(?6,0),"
+		"nullif(?7,''),?8,?9) ON CONFLICT(name) DO UPDATE SET "
+		"profile=coalesce(excluded.profile,profile),state=excluded.state,reason=NULL,"
+		"records_per_s=iif(?4<0,records_per_s,?4),bytes_per_s=iif(?5<0,bytes_per_s,?5),"
+		"connections=iif(?6<0,connections,?6),labels=coalesce(excluded.labels,labels),"
+		"version=?9 WHERE ?10 AND state<>3",
+		"ttiiiitiii",
+		c->text[COLUMN_NAME],
+		c->text[COLUMN_PROFILE],
+		(int64_t)state,
+		quota[0],
+		quota[1],
+		quota[2],
+		labels,
+		im->now,
+		im->version,
+		(int64_t)im->update
+	);
+	if (ret < 0)
+		*fatal = ret;
+	return ret > 0 ? NULL : "known already (--update changes known devices), or revoked";
+}
+
+static bool tombstoned(struct importer *im, int64_t tombs) {
+	char hex[DIGEST_TEXT];
+	uint8_t digest[DIGEST_BYTES];
+	int64_t one;
+	const char *name = im->csv.text[COLUMN_NAME];
+
+	if (tombs == 0)
+		return false;
+	digest_sha256(name, strlen(name), digest);
+	return sql_number(
+		       &im->r->sql,
+		       &one,
+		       "SELECT 1 FROM tombstones WHERE name_sha256=?",
+		       "t",
+		       digest_hex(digest, sizeof(digest), hex)
+	       ) == 0;
+}
+
+static int rows_store(struct importer *im) {
+	struct import_result *out = im->out;
+	int64_t tombs = 0, before = 0, after = 0;
+	int fatal = 0;
+
+	(void)sql_number(&im->r->sql, &tombs, "SELECT count(*) FROM tombstones", "");
+	(void)sql_number(&im->r->sql, &before, "SELECT coalesce(max(id),0) FROM devices", "");
+	while (im->csv.at < im->csv.end && fatal == 0) {
+		bool blank;
+		uint64_t line = im->csv.line + 1;
+		const char *bad = row_read(&im->csv, &blank) ? NULL : "too many or broken fields";
+		if (blank)
+			continue;
+		out->rows++;
+		if (bad == NULL && tombstoned(im, tombs))
+			bad = "removed for good before (add it by hand with --readmit)";
+		if (bad == NULL)
+			bad = row_store(im, &fatal);
+		if (bad == NULL) {
+			out->added++;
+			continue;
+		}
+		if (out->refused++ == 0) {
+			out->first_bad_line = line;
+			snprintf(
+				out->first_bad,
+				sizeof(out->first_bad),
+				"'%.64s': %s",
+				im->csv.text[COLUMN_NAME],
+				bad
+			);
+		}
+	}
+	(void)sql_number(&im->r->sql, &after, "SELECT coalesce(max(id),0) FROM devices", "");
+	uint64_t inserted = (uint64_t)(after - before);
+	if (inserted < out->added) {
+		out->changed = out->added - inserted;
+		out->added = inserted;
+	}
+	return fatal;
+}
+
+int registry_import(
+	struct registry *r,
+	const struct author *by,
+	const char *csv,
+	size_t len,
+	bool update,
+	struct import_result *out
+) {
+	struct importer im = {
+		.r = r,
+		.csv = {.at = csv, .end = csv + len},
+		.update = update,
+		.now = registry_now(),
+		.out = out,
+	};
+	uint8_t digest[DIGEST_BYTES];
+	char hex[DIGEST_TEXT], after[256];
+
+	*out = (struct import_result) {0};
+	int ret = header_read(r, &im.csv);
+	if (ret == 0)
+		ret = sql_transaction(&r->sql);
+	if (ret < 0)
+		return ret;
+	ret = registry_bump(r, &im.version);
+	if (ret == 0)
+		ret = rows_store(&im);
+	digest_sha256(csv, len, digest);
+	snprintf(
+		after,
+		sizeof(after),
+		"{\"rows\":%" PRIu64 ",\"added\":%" PRIu64 ",\"changed\":%" PRIu64
+		",\"refused\":%" PRIu64 ",\"sha256\":\"%s\"}",
+		out->rows,
+		out->added,
+		out->changed,
+		out->refused,
+		digest_hex(digest, sizeof(digest), hex)
+	);
+	if (ret == 0)
+		ret = audit_append(&r->sql, by, "device.import", "csv", NULL, after);
+	return sql_finish(&r->sql, ret < 0 ? ret : 0);
+}
