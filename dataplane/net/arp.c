@@ -97,6 +97,9 @@ static bool conflict_check(struct net *n, struct net_interface *i, const struct 
 	bool probe = memcmp(a->sender, unspecified, 4) == 0;
 	struct net_address *own = net_address_find(i, 4, probe ? a->target : a->sender);
 
+	// The kernel's TAP twin has our MAC and its own addresses; it contradicts nobody.
+	if (memcmp(a->sender_mac, n->ports[i->port].mac.addr_bytes, 6) == 0)
+		return false;
 	if (own == NULL || (probe && own->state != ADDRESS_PROBING)
 	    || (probe && a->operation != RTE_ARP_OP_REQUEST))
 		return false;

@@ -43,3 +43,8 @@ static inline bool
 checksum_good(const struct rte_mbuf *m, uint32_t offset, uint32_t len, uint32_t start) {
 	return checksum_of(m, offset, len, start) == 0xffff;
 }
+
+// RFC 1624: the checksum after one of the words it covers has changed.
+static inline uint16_t checksum_replace(uint16_t checksum, uint16_t before, uint16_t after) {
+	return (uint16_t)~checksum_fold((uint16_t)~checksum + (uint32_t)(uint16_t)~before + after);
+}

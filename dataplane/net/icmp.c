@@ -26,17 +26,18 @@ static enum drop_reason echo_answer(struct net *n, struct rte_mbuf *m) {
 	struct flow_key key = p->key;
 	struct rte_icmp_hdr *h;
 
-	if (p->flags & PACKET_LOCAL_MULTICAST)
-		return DROP_ICMP_IGNORED;
-	if (m->pkt_len - p->l4_offset + sizeof(struct rte_ipv4_hdr) > n->mtu[p->port])
+	if (p->flags & PACKET_LOCAL_MULTICAST || m->nb_segs > 1
+	    || m->pkt_len - p->l4_offset + sizeof(struct rte_ipv4_hdr) > n->mtu[p->port])
 		return DROP_ICMP_IGNORED;
 	if (!rate_take(&n->icmp, n->now_ns))
 		return DROP_ICMP_LIMIT;
 	// The request becomes the answer: only the type changes, and the checksum by as much.
 	h = rte_pktmbuf_mtod_offset(m, struct rte_icmp_hdr *, p->l4_offset);
 	h->icmp_type = RTE_ICMP_TYPE_ECHO_REPLY;
-	h->icmp_cksum = (uint16_t)~checksum_fold(
-		(uint16_t)~h->icmp_cksum + (uint16_t)~RTE_BE16(RTE_ICMP_TYPE_ECHO_REQUEST << 8)
+	h->icmp_cksum = checksum_replace(
+		h->icmp_cksum,
+		RTE_BE16(RTE_ICMP_TYPE_ECHO_REQUEST << 8),
+		RTE_BE16(RTE_ICMP_TYPE_ECHO_REPLY << 8)
 	);
 	n->frames->consumed++;
 	struct net_path path = net_path_of(m);
@@ -101,6 +102,10 @@ static bool error_parse(struct rte_mbuf *m, struct net_icmp_error *e) {
 	return embedded_parse(m, e);
 }
 
+static bool any_error_parse(struct rte_mbuf *m, struct net_icmp_error *e) {
+	return packet_of(m)->key.family == 4 ? error_parse(m, e) : icmp6_error_parse(m, e);
+}
+
 static enum drop_reason
 error_deliver(struct net *n, struct rte_mbuf *m, const struct net_icmp_error *e) {
 	if (n->icmp_error == NULL)
@@ -109,12 +114,12 @@ error_deliver(struct net *n, struct rte_mbuf *m, const struct net_icmp_error *e)
 	return net_consume(n, m);
 }
 
-static enum drop_reason error_input(struct net *n, struct rte_mbuf *m) {
+enum drop_reason icmp_error_input(struct net *n, struct rte_mbuf *m) {
 	struct packet *p = packet_of(m);
 	struct net_icmp_error e;
 	uint16_t owner;
 
-	if (!error_parse(m, &e))
+	if (!any_error_parse(m, &e))
 		return DROP_ICMP_BAD;
 	owner = net_owner(n, p->port, &e.key);
 	if (owner == n->env.worker)
@@ -126,9 +131,8 @@ static enum drop_reason error_input(struct net *n, struct rte_mbuf *m) {
 
 enum drop_reason icmp_error_taken_over(struct net *n, struct rte_mbuf *m) {
 	struct net_icmp_error e;
-	bool good = packet_of(m)->key.family == 4 ? error_parse(m, &e) : icmp6_error_parse(m, &e);
 
-	return good ? error_deliver(n, m, &e) : DROP_ICMP_BAD;
+	return any_error_parse(m, &e) ? error_deliver(n, m, &e) : DROP_ICMP_BAD;
 }
 
 enum drop_reason icmp_input(struct net *n, struct rte_mbuf *m) {
@@ -146,46 +150,55 @@ enum drop_reason icmp_input(struct net *n, struct rte_mbuf *m) {
 	if (h->icmp_type == RTE_ICMP_TYPE_ECHO_REQUEST)
 		return h->icmp_code == 0 ? echo_answer(n, m) : DROP_ICMP_BAD;
 	if (is_error(h->icmp_type))
-		return error_input(n, m);
+		return icmp_error_input(n, m);
 	return DROP_ICMP_IGNORED;
 }
 
-// RFC 1122 section 3.2.2: never about an ICMP error, a group, or a fragment but the first. What
+struct rte_mbuf *
+icmp_quote(struct net *n, struct rte_mbuf *m, const uint8_t header[8], uint32_t max) {
+	uint32_t start = packet_of(m)->l3_offset;
+	uint32_t quote = RTE_MIN(m->pkt_len - start, max);
+	struct rte_mbuf *e = rte_pktmbuf_alloc(n->env.pool);
+	const void *quoted;
+	uint8_t *to;
+
+	if (e == NULL) {
+		n->stats.tx_no_mbuf++;
+		return NULL;
+	}
+	to = (uint8_t *)rte_pktmbuf_append(e, (uint16_t)(ICMP_HEADER + quote));
+	if (to == NULL) {
+		rte_pktmbuf_free(e);
+		return NULL;
+	}
+	memcpy(to, header, ICMP_HEADER);
+	quoted = rte_pktmbuf_read(m, start, quote, to + ICMP_HEADER);
+	if (quoted != to + ICMP_HEADER)
+		memcpy(to + ICMP_HEADER, quoted, quote);
+	return e;
+}
+
+// RFC 1122 section 3.2.2: never about an ICMP message, a group, or a fragment but the first. What
 // gets here has passed ip4_input(), so its source is one host.
-static bool error_allowed(struct rte_mbuf *m) {
+static bool error_allowed(struct net *n, struct rte_mbuf *m) {
 	const struct packet *p = packet_of(m);
 
-	return !(p->flags & PACKET_LOCAL_MULTICAST) && p->key.protocol != IPPROTO_ICMP;
+	return !(p->flags & PACKET_LOCAL_MULTICAST) && p->key.protocol != IPPROTO_ICMP
+		&& n->ports[p->port].transmits;
 }
 
 void icmp_error_send(struct net *n, struct rte_mbuf *m, uint8_t type, uint8_t code) {
 	const struct packet *p = packet_of(m);
-	uint32_t quote = RTE_MIN(m->pkt_len - p->l3_offset, (uint32_t)QUOTE_MAX);
+	uint8_t header[ICMP_HEADER] = {type, code};
 	struct rte_mbuf *e;
-	const void *quoted;
-	uint16_t checksum;
-	uint8_t *h;
 
-	if (!error_allowed(m) || !rate_take(&n->icmp, n->now_ns))
+	if (!error_allowed(n, m) || !rate_take(&n->icmp, n->now_ns))
 		return;
-	e = rte_pktmbuf_alloc(n->env.pool);
-	if (e == NULL) {
-		n->stats.tx_no_mbuf++;
+	e = icmp_quote(n, m, header, QUOTE_MAX);
+	if (e == NULL)
 		return;
-	}
-	h = (uint8_t *)rte_pktmbuf_append(e, (uint16_t)(ICMP_HEADER + quote));
-	if (h == NULL) {
-		rte_pktmbuf_free(e);
-		return;
-	}
-	memset(h, 0, ICMP_HEADER);
-	h[0] = type;
-	h[1] = code;
-	quoted = rte_pktmbuf_read(m, p->l3_offset, quote, h + ICMP_HEADER);
-	if (quoted != h + ICMP_HEADER)
-		memcpy(h + ICMP_HEADER, quoted, quote);
-	checksum = (uint16_t)~rte_raw_cksum(h, ICMP_HEADER + quote);
-	memcpy(h + 2, &checksum, 2);
+	uint16_t checksum = (uint16_t)~checksum_of(e, 0, e->pkt_len, 0);
+	memcpy(rte_pktmbuf_mtod_offset(e, uint8_t *, 2), &checksum, sizeof(checksum));
 	struct ip4_fields f = {
 		.source = p->key.local,
 		.destination = p->key.remote,
@@ -200,11 +213,7 @@ void icmp_error_send(struct net *n, struct rte_mbuf *m, uint8_t type, uint8_t co
 }
 
 void net_reject(struct net *n, struct rte_mbuf *m) {
-	const struct packet *p = packet_of(m);
-
-	if (!n->ports[p->port].transmits)
-		return;
-	if (p->key.family == 4)
+	if (packet_of(m)->key.family == 4)
 		icmp_error_send(n, m, RTE_ICMP_TYPE_DEST_UNREACHABLE, RTE_ICMP_CODE_UNREACH_PORT);
 	else
 		icmp6_error_send(n, m, ICMP6_UNREACHABLE, ICMP6_UNREACHABLE_PORT, 0);

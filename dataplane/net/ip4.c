@@ -4,6 +4,7 @@
 #include "dataplane/net/stack.h"
 
 #include <rte_byteorder.h>
+#include <rte_icmp.h>
 #include <rte_ip4.h>
 
 #include <netinet/in.h>
@@ -151,6 +152,7 @@ enum drop_reason ip4_datagram(struct net *n, struct rte_mbuf *m, bool reassemble
 	const struct rte_ipv4_hdr *h =
 		rte_pktmbuf_mtod_offset(m, const struct rte_ipv4_hdr *, p->l3_offset);
 	uint32_t header = rte_ipv4_hdr_len(h);
+	enum drop_reason verdict;
 
 	p->l4_offset = (uint16_t)(p->l3_offset + header);
 	uint32_t len = m->pkt_len - p->l4_offset;
@@ -162,7 +164,12 @@ enum drop_reason ip4_datagram(struct net *n, struct rte_mbuf *m, bool reassemble
 	case IPPROTO_ICMP:
 		return icmp_input(n, m);
 	default:
-		return net_unwanted(n, m, DROP_IP_PROTOCOL);
+		verdict = net_unwanted(n, m, DROP_IP_PROTOCOL);
+		if (verdict == DROP_IP_PROTOCOL && !reassembled)
+			icmp_error_send(
+				n, m, RTE_ICMP_TYPE_DEST_UNREACHABLE, RTE_ICMP_CODE_UNREACH_PROTO
+			);
+		return verdict;
 	}
 }
 

@@ -64,7 +64,9 @@ unsigned net_input(
 		if (i + PREFETCH_AHEAD < count)
 			rte_prefetch0(rte_pktmbuf_mtod(frames[i + PREFETCH_AHEAD], void *));
 		struct rte_mbuf *m = frames[i]; // out may be the same array
-		settle(n, &dead, m, eth_input(n, port, m), out, &delivered);
+		n->whole = NULL;
+		enum drop_reason verdict = eth_input(n, port, m);
+		settle(n, &dead, n->whole != NULL ? n->whole : m, verdict, out, &delivered);
 	}
 	bury(&dead);
 	return delivered;

@@ -62,11 +62,12 @@ static int outgoing_init(
 		.ports = (uint32_t)key->local_port << 16 | key->remote_port,
 		.mtu = n->mtu[i->port],
 	};
-	// What was sent to a group is answered from an address of ours.
+	// A source port of 0 asks for no answer (RFC 768). What was sent to a group is answered
+	// from an address of ours.
 	source = key->local;
 	if (net_address_find(i, key->family, key->local) == NULL)
 		source = net_source_for(i, key->family, key->remote);
-	if (source == NULL || is_unspecified(key->remote, address_len(o)))
+	if (source == NULL || key->remote_port == 0 || is_unspecified(key->remote, address_len(o)))
 		return -ENETUNREACH;
 	memcpy(o->addresses, source, address_len(o));
 	memcpy(o->addresses + address_len(o), key->remote, address_len(o));

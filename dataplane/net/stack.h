@@ -55,6 +55,7 @@ struct net_interface {
 	uint32_t group_count;
 	struct ip_prefix gateway4;
 	struct ip_prefix gateway6;
+	uint32_t fragment_table; // of its realm
 };
 
 struct net {
@@ -74,6 +75,9 @@ struct net {
 	struct neighbours neighbours;
 	uint64_t address_due_ns; // first due_ns of all addresses
 	struct fragments *fragments;
+	// The datagram that the current frame completed: the verdict is about this then, since the
+	// frame itself is somewhere in its chain. NULL otherwise.
+	struct rte_mbuf *whole;
 	uint64_t datagrams; // fragmented datagrams sent, for their identification
 
 	struct rate icmp; // answers and errors we send
@@ -170,6 +174,7 @@ bool ip4_prepend(struct rte_mbuf *m, const struct ip4_fields *f);
 // ip6.c
 
 enum drop_reason ip6_input(struct net *n, struct rte_mbuf *m);
+enum drop_reason ip6_datagram(struct net *n, struct rte_mbuf *m, bool reassembled);
 struct ip6_fields {
 	const uint8_t *source;
 	const uint8_t *destination;
@@ -182,7 +187,13 @@ bool ip6_prepend(struct net *n, struct rte_mbuf *m, const struct ip6_fields *f);
 // icmp.c
 
 enum drop_reason icmp_input(struct net *n, struct rte_mbuf *m);
+// An ICMP or ICMPv6 error: to the owner of the flow it speaks of.
+enum drop_reason icmp_error_input(struct net *n, struct rte_mbuf *m);
 enum drop_reason icmp_error_taken_over(struct net *n, struct rte_mbuf *m);
+// A new mbuf with the 8 bytes of `header` and at most `max` bytes of the packet in `m` from its
+// network header on; NULL if the pool is empty.
+struct rte_mbuf *
+icmp_quote(struct net *n, struct rte_mbuf *m, const uint8_t header[8], uint32_t max);
 // Send an error about the packet in `m`, if RFC 1122 section 3.2.2 allows one.
 void icmp_error_send(struct net *n, struct rte_mbuf *m, uint8_t type, uint8_t code);
 
@@ -190,8 +201,9 @@ void icmp_error_send(struct net *n, struct rte_mbuf *m, uint8_t type, uint8_t co
 
 constexpr uint8_t ICMP6_UNREACHABLE = 1;
 constexpr uint8_t ICMP6_UNREACHABLE_PORT = 4;
+constexpr uint8_t ICMP6_TIME_EXCEEDED = 3;
 constexpr uint8_t ICMP6_PARAMETER = 4;
-enum drop_reason icmp6_input(struct net *n, struct rte_mbuf *m);
+enum drop_reason icmp6_input(struct net *n, struct rte_mbuf *m, bool reassembled);
 bool icmp6_error_parse(struct rte_mbuf *m, struct net_icmp_error *e);
 // `pointer` is the third word of the message: the offset of a bad parameter.
 void icmp6_error_send(
@@ -204,6 +216,9 @@ void icmp6_error_send(
 
 // nd.c
 
+constexpr uint8_t ND_SOLICITATION = 135;
+constexpr uint8_t ND_ADVERTISEMENT = 136;
+enum drop_reason nd_input(struct net *n, struct rte_mbuf *m, uint8_t type);
 void nd_solicit(
 	struct net *n,
 	const struct net_interface *i,
@@ -220,6 +235,7 @@ enum drop_reason nd_overheard(struct net *n, struct rte_mbuf *m);
 int fragment_init(struct net *n);
 void fragment_fini(struct net *n);
 enum drop_reason fragment_input4(struct net *n, struct rte_mbuf *m);
+enum drop_reason fragment_input6(struct net *n, struct rte_mbuf *m, bool behind_others);
 uint64_t fragment_poll(struct net *n, uint64_t now_ns);
 
 // udp.c

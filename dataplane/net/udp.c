@@ -55,8 +55,6 @@ enum drop_reason udp_input(struct net *n, struct rte_mbuf *m, uint32_t l4_len, b
 		return DROP_UDP_CHECKSUM;
 	if (h->dgram_cksum != 0 && !l4_checksum_good(n, m, addresses_of(m), len, software))
 		return DROP_UDP_CHECKSUM;
-	if (h->src_port == 0 || h->dst_port == 0)
-		return DROP_UDP_LENGTH;
 
 	p->key.remote_port = rte_be_to_cpu_16(h->src_port);
 	p->key.local_port = rte_be_to_cpu_16(h->dst_port);

@@ -456,3 +456,72 @@ void check_all(const struct rig *r) {
 		assert_true(r->ports[r->sent.to[i]].transmits);
 	}
 }
+
+void expect_drop(struct rig *r, const char *name, const struct frame *f, enum drop_reason why) {
+	uint64_t before = rig_dropped(r), counted = r->frames.dropped[why];
+	uint32_t sent = r->sent.count;
+
+	if (rig_in(r, 0, f) != 0)
+		fail_msg("%s: delivered", name);
+	if (r->frames.dropped[why] != counted + 1 || rig_dropped(r) != before + 1) {
+		for (uint32_t i = 0; i < DROP_REASON_COUNT; i++)
+			if (r->frames.dropped[i] > 0)
+				print_message(
+					"%s %lu\n", drop_reason_label(i), r->frames.dropped[i]
+				);
+		fail_msg("%s: not dropped as %s", name, drop_reason_label(why));
+	}
+	if (r->sent.count != sent)
+		fail_msg("%s: answered", name);
+}
+
+struct frame rig_last(const struct rig *r) {
+	assert_true(r->sent.count > 0);
+	return rig_bytes(r->sent.frames[r->sent.count - 1]);
+}
+
+static struct frame cut4(const struct frame *f, uint32_t at, uint32_t len, bool more, uint16_t id) {
+	uint32_t l3 = l3_of(f), header = (f->bytes[l3] & 15) * 4u;
+	uint32_t field = at / 8 | (more ? 0x2000 : 0);
+	struct frame o = {.len = 0};
+
+	add(&o, f->bytes, l3 + header);
+	add(&o, f->bytes + l3 + header + at, len);
+	o.bytes[l3 + 2] = (uint8_t)((header + len) >> 8);
+	o.bytes[l3 + 3] = (uint8_t)(header + len);
+	o.bytes[l3 + 4] = (uint8_t)(id >> 8);
+	o.bytes[l3 + 5] = (uint8_t)id;
+	o.bytes[l3 + 6] = (uint8_t)(field >> 8);
+	o.bytes[l3 + 7] = (uint8_t)field;
+	ip4_reseal(&o);
+	return o;
+}
+
+static struct frame cut6(const struct frame *f, uint32_t at, uint32_t len, bool more, uint16_t id) {
+	uint32_t l3 = l3_of(f);
+	struct frame o = {.len = 0};
+
+	add(&o, f->bytes, l3 + 40);
+	add(&o, (uint8_t[]) {f->bytes[l3 + 6], 0}, 2);
+	add16(&o, (uint16_t)(at | more));
+	add32(&o, id);
+	add(&o, f->bytes + l3 + 40 + at, len);
+	o.bytes[l3 + 4] = (uint8_t)((8 + len) >> 8);
+	o.bytes[l3 + 5] = (uint8_t)(8 + len);
+	o.bytes[l3 + 6] = 44;
+	return o;
+}
+
+unsigned cut(const struct frame *f, uint32_t size, uint16_t id, struct frame *out, unsigned max) {
+	uint32_t l3 = l3_of(f);
+	bool v6 = f->bytes[l3] >> 4 == 6;
+	uint32_t total = f->len - l3 - (v6 ? 40 : (f->bytes[l3] & 15) * 4u);
+	unsigned n = 0;
+
+	for (uint32_t at = 0; at < total; at += size) {
+		uint32_t len = total - at < size ? total - at : size;
+		assert_true(n < max);
+		out[n++] = (v6 ? cut6 : cut4)(f, at, len, at + len < total, id);
+	}
+	return n;
+}

@@ -90,6 +90,14 @@ unsigned rig_in_mbuf(struct rig *r, uint16_t port, struct rte_mbuf *m);
 struct frame rig_bytes(const struct rte_mbuf *m);
 uint64_t rig_dropped(const struct rig *r); // all reasons
 
+// Give a frame that must be dropped for this reason and no other, without a word.
+void expect_drop(struct rig *r, const char *name, const struct frame *f, enum drop_reason why);
+// The last frame sent.
+struct frame rig_last(const struct rig *r);
+// Cut the IP packet in `f` into fragments of `size` payload bytes (a multiple of 8). Returns how
+// many; at most `max`.
+unsigned cut(const struct frame *f, uint32_t size, uint16_t id, struct frame *out, unsigned max);
+
 // Independent of the code under test: every length and checksum of a frame we sent, TTL, DF, and
 // that IPv6 packets above 1280 bytes exist only where the MTU allows. Fails the test if wrong.
 void check_frame(const struct frame *f, uint32_t mtu);
