@@ -117,7 +117,9 @@ void build_place(struct build *b, const void *what, uint32_t line) {
 }
 
 uint32_t build_line(const struct build *b, const void *what) {
-	for (uint32_t i = 0; i < b->place_count; i++)
+	// The latest: an inline list, its first element and that element's first field share an
+	// address.
+	for (uint32_t i = b->place_count; i-- > 0;)
 		if (b->places[i].what == what)
 			return b->places[i].line;
 	return 0;

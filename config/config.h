@@ -242,4 +242,16 @@ int config_load(
 	uint32_t max,
 	uint32_t *count
 );
-void config_free(struct config *c); // accepts NULL; secrets are wiped
+// The same for a text at hand (not terminated). `path` names it in errors, and relative file:
+// references start from its directory.
+int config_load_text(
+	const char *path,
+	const char *text,
+	size_t size,
+	struct config **out,
+	struct config_error *errors,
+	uint32_t max,
+	uint32_t *count
+);
+// Accepts NULL; secrets are wiped. Only for what config_load and config_load_text returned.
+void config_free(struct config *c);

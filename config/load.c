@@ -88,8 +88,10 @@ static char *file_slurp(const char *path, size_t *size, int *error) {
 	return NULL;
 }
 
-int config_load(
+int config_load_text(
 	const char *path,
+	const char *text,
+	size_t size,
 	struct config **out,
 	struct config_error *errors,
 	uint32_t max,
@@ -97,18 +99,11 @@ int config_load(
 ) {
 	struct report report = {.file = path, .errors = errors, .max = max};
 	struct build b;
-	size_t size = 0;
-	int ret;
 
 	*count = 0;
-	char *text = file_slurp(path, &size, &ret);
-	if (text == NULL)
-		return ret;
-	ret = build_init(&b, path, &report);
+	int ret = build_init(&b, path, &report);
 	if (ret == 0)
 		ret = text_load(&b, text, size);
-	explicit_bzero(text, size);
-	free(text);
 	if (ret == 0 && b.out_of_memory)
 		ret = -ENOMEM;
 	if (ret == 0 && report.total > 0)
@@ -118,5 +113,25 @@ int config_load(
 	report_sort(&report);
 	*count = report.count;
 	build_fini(&b);
+	return ret;
+}
+
+int config_load(
+	const char *path,
+	struct config **out,
+	struct config_error *errors,
+	uint32_t max,
+	uint32_t *count
+) {
+	size_t size = 0;
+	int ret;
+
+	*count = 0;
+	char *text = file_slurp(path, &size, &ret);
+	if (text == NULL)
+		return ret;
+	ret = config_load_text(path, text, size, out, errors, max, count);
+	explicit_bzero(text, size);
+	free(text);
 	return ret;
 }

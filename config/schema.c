@@ -234,7 +234,7 @@ const struct option config_options[] = {
 	DURATION("coap.max_age", C, coap.max_age_s, 1, 3600, "s", "10s", LIVE, "Max-Age of 5.03: when the device may try again."),
 	NUMBER("coap.uploads", C, coap.uploads, 0, 65536, "uploads", "256", 0, "Block1 uploads in progress per worker. 0: none are taken."),
 	SIZE("coap.upload_size", C, coap.upload_bytes, 16, PAYLOAD_MAX, "B", "16KiB", 0, "Largest body of an upload. Beyond it: 4.13."),
-	DURATION("coap.upload_timeout", C, coap.upload_timeout_ms, 1000, 3600000, "ms", "60s", LIVE, "An upload without a new block for that long is forgotten."),
+	DURATION("coap.upload_timeout", C, coap.upload_timeout_ms, 1000, 3600000, "ms", "1m", LIVE, "An upload without a new block for that long is forgotten."),
 	BOOL("coap.echo", C, coap.echo, "yes", LIVE, "Ask an unproven source for an Echo (RFC 9175) before an answer that is larger than its request."),
 
 	SECTION("frame", "Protected frames (docs/frame.md)."),
@@ -247,7 +247,7 @@ const struct option config_options[] = {
 	SIZE("mqtt.packet_max", C, mqtt.packet_max, 128, 1u << 20, "B", "64KiB", 0, "Largest MQTT packet (Maximum Packet Size)."),
 	NUMBER("mqtt.connections", C, mqtt.connections, 1, 1u << 26, "connections", "16384", 0, "Connections per worker."),
 	NUMBER("mqtt.topic_alias_max", C, mqtt.topic_alias_max, 0, 1024, "aliases", "16", 0, "Topic aliases per MQTT 5 connection."),
-	DURATION("mqtt.session_expiry_max", C, mqtt.session_expiry_max_s, 0, UINT32_MAX - 1, "s", "24h", LIVE, "Longest session a client may ask for."),
+	DURATION("mqtt.session_expiry_max", C, mqtt.session_expiry_max_s, 0, UINT32_MAX - 1, "s", "1d", LIVE, "Longest session a client may ask for."),
 	DURATION("mqtt.keep_alive_max", C, mqtt.keep_alive_max_s, 1, UINT16_MAX, "s", "1h", LIVE, "Longest keep-alive; an MQTT 5 client that asks for more is told this one."),
 	NUMBER("mqtt.publish_rate", C, mqtt.publish_rate, 0, 1000000, "messages/s", "0", LIVE, "Publishes per second and session. 0: no limit."),
 	NUMBER("mqtt.connect_rate", C, mqtt.connect_rate, 0, 1000000, "connections/s", "0", LIVE, "New connections per second and worker. 0: no limit."),

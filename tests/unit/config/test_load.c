@@ -2,12 +2,15 @@
 // A good file gives the struct; every shipped file is a good file.
 #include "config/config.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -75,8 +78,73 @@ static void what_the_file_leaves_out_has_its_default(void **) {
 	config_free(c);
 }
 
+// systemd's side of `credential:`.
+static void credentials_make(char dir[32], const char *const *names) {
+	char path[64];
+
+	snprintf(dir, 32, "/tmp/sluice-credentials-XXXXXX");
+	assert_non_null(mkdtemp(dir));
+	for (; *names != NULL; names++) {
+		snprintf(path, sizeof(path), "%s/%s", dir, *names);
+		int fd = open(path, O_CREAT | O_EXCL | O_WRONLY, 0600);
+		assert_true(fd >= 0);
+		assert_int_equal(write(fd, "hush\n", 5), 5);
+		close(fd);
+	}
+	setenv("CREDENTIALS_DIRECTORY", dir, 1);
+}
+
+static void credentials_remove(const char *dir, const char *const *names) {
+	char path[64];
+
+	for (; *names != NULL; names++) {
+		snprintf(path, sizeof(path), "%s/%s", dir, *names);
+		unlink(path);
+	}
+	rmdir(dir);
+	unsetenv("CREDENTIALS_DIRECTORY");
+}
+
+static void the_appliance_example_takes_its_secrets_from_systemd(void **) {
+	static const char *const names[] = {
+		"frame-keys", "mqtt-valve-1", "kafka-key-password", NULL
+	};
+	char dir[32], keys[64];
+
+	credentials_make(dir, names);
+	struct config *c = load("config/examples/appliance.yaml");
+	credentials_remove(dir, names);
+
+	assert_false(c->lab);
+	assert_int_equal(c->dataplane.memory_mib, 4096);
+	assert_int_equal(c->dataplane.lcore_count, 4);
+	assert_int_equal(c->dataplane.lcores[3], 7);
+	assert_int_equal(c->interface_count, 2);
+	assert_int_equal(c->interfaces[1].vlan, 200);
+	assert_int_equal(c->interfaces[1].realm, 2);
+	assert_int_equal(c->interfaces[0].gateway6.family, 6);
+	snprintf(keys, sizeof(keys), "%s/frame-keys", dir);
+	assert_string_equal(c->frame.keys, keys);
+	assert_string_equal(c->mqtt.users[0].secret, "hush");
+	assert_int_equal(c->egress.in_flight_records, 500000);
+	assert_int_equal(c->kafka.property_count, 6);
+	assert_string_equal(c->kafka.properties[4].name, "ssl.key.password");
+	assert_string_equal(c->kafka.properties[4].value, "hush");
+	config_free(c);
+}
+
+static void the_two_worker_example_loads(void **) {
+	struct config *c = load("config/examples/two-workers.yaml");
+
+	assert_int_equal(c->dataplane.workers, 2);
+	assert_int_equal(c->ports[0].device_count, 1);
+	config_free(c);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_appliance_example_takes_its_secrets_from_systemd),
+		cmocka_unit_test(the_two_worker_example_loads),
 		cmocka_unit_test(the_lab_file_is_what_the_lab_needs),
 		cmocka_unit_test(what_the_file_leaves_out_has_its_default),
 	};

@@ -57,15 +57,20 @@ static void on_done(void *adapter, uint32_t token, const struct verdict *v) {
 	t->outcome_of[token] = v->outcome;
 }
 
+static void text_add(char *text, size_t size, const char *more) {
+	size_t n = strlen(text);
+	snprintf(text + n, size - n, "%s", more);
+}
+
 static void configure(struct bench *t) {
 	struct config *c = &t->config;
 
-	strcpy(c->appliance, "sluice-1");
+	snprintf(c->appliance, sizeof(c->appliance), "sluice-1");
 	for (uint16_t i = 0; i < 3; i++)
 		t->topics[i].partitions = 12;
-	strcpy(t->topics[0].name, "telemetry");
-	strcpy(t->topics[1].name, "raw");
-	strcpy(t->topics[2].name, "dead");
+	snprintf(t->topics[0].name, sizeof(t->topics[0].name), "telemetry");
+	snprintf(t->topics[1].name, sizeof(t->topics[1].name), "raw");
+	snprintf(t->topics[2].name, sizeof(t->topics[2].name), "dead");
 	c->topics = t->topics;
 	c->topic_count = 3;
 	c->kafka.dead_letter = 2;
@@ -408,7 +413,11 @@ static void a_message_is_accepted_whole_or_not_at_all(void **state) {
 
 	// More records than may ever be in flight: refused, and nothing of it remains.
 	for (int i = 0; i < 60; i++)
-		strcat(payload, "{\"dev\":\"a\",\"temp\":1},{\"dev\":\"b\",\"temp\":2},");
+		text_add(
+			payload,
+			sizeof(payload),
+			"{\"dev\":\"a\",\"temp\":1},{\"dev\":\"b\",\"temp\":2},"
+		);
 	payload[strlen(payload) - 1] = ']';
 	m = message(t, PROFILE_PAYLOAD, payload);
 	push_and_run(t, &m);
@@ -431,7 +440,11 @@ static void partial_batches_roll_back(void **state) {
 	pipeline_use(t->p, &t->config);
 	assert_int_equal(t->sealed_count, 1);
 	for (int i = 0; i < 20; i++)
-		strcat(payload, "{\"dev\":\"a\",\"temp\":1},{\"dev\":\"b\",\"temp\":2},");
+		text_add(
+			payload,
+			sizeof(payload),
+			"{\"dev\":\"a\",\"temp\":1},{\"dev\":\"b\",\"temp\":2},"
+		);
 	payload[strlen(payload) - 1] = ']';
 	struct message big = message(t, PROFILE_PAYLOAD, payload);
 	push_and_run(t, &big);
