@@ -7,6 +7,7 @@
 #include <rte_ring.h>
 #include <rte_ring_elem.h>
 
+#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -125,7 +126,7 @@ static unsigned batches_take(struct egress_thread *t, uint64_t now_ns) {
 
 static void results_give(struct egress_thread *t, const struct sink_done *done, unsigned n) {
 	for (unsigned i = 0; i < n; i++) {
-		const struct completion c = {
+		struct completion c = {
 			.batch = done[i].batch->index,
 			.first = done[i].first,
 			.count = done[i].count,

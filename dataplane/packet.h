@@ -37,6 +37,8 @@ enum packet_flag : uint16_t {
 	PACKET_TAKEN_OVER = 1 << 1, // came from another worker: key and offsets are set
 	PACKET_NEIGHBOUR = 1 << 2, // copy of an ARP or ND answer, for the net layer of each worker
 	PACKET_ICMP_ERROR = 1 << 3, // concerns a flow of the worker it was handed to
+	PACKET_TRANSMIT = 1 << 4, // on its way out through the queue of another worker
+	PACKET_PUNT = 1 << 5, // on its way to the exception port, which worker 0 owns
 };
 
 #define PACKET_PRIV_SIZE RTE_ALIGN_CEIL(sizeof(struct packet), RTE_MBUF_PRIV_ALIGN)

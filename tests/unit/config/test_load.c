@@ -39,7 +39,7 @@ static void the_lab_file_is_what_the_lab_needs(void **) {
 
 	assert_true(c->lab);
 	assert_string_equal(c->run_dir, "/run/sluice");
-	assert_string_equal(c->user, "");
+	assert_string_equal(c->user, "sluice");
 	assert_int_equal(c->dataplane.workers, 1);
 	assert_int_equal(c->dataplane.memory_mib, 512);
 	assert_int_equal(c->port_count, 1);

@@ -1,0 +1,80 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Simulated devices for quickstart, speaking through the kernel's sockets inside the lab's
+namespace: line protocol and JSON over UDP, CoAP by libcoap's coap-client, protected frames by the
+reference sender. Runs until SIGTERM."""
+
+import json
+import math
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+TARGET = "10.77.0.1"
+TARGET6 = "fd77::1"
+stop = threading.Event()
+
+
+def temperature(device, now):
+    return round(21 + 4 * math.sin(now / 30 + device) + random.gauss(0, 0.2), 2)
+
+
+def every(period):
+    """Yield at a steady pace until told to stop."""
+    due = time.monotonic()
+    while not stop.is_set():
+        yield time.time()
+        due += period
+        stop.wait(max(0.0, due - time.monotonic()))
+
+
+def line_protocol():
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    for now in every(0.02):
+        device = random.randrange(50)
+        line = f"climate,device=line-{device} temp={temperature(device, now)},rssi=-{random.randrange(40, 90)}i {int(now * 1e9)}\n"
+        s.sendto(line.encode(), (TARGET, 8094))
+
+
+def json_over_udp():
+    v4 = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    v6 = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    for now in every(0.02):
+        device = random.randrange(50)
+        payload = json.dumps({"device": f"json-{device}", "temp": temperature(device, now)}).encode()
+        if random.random() < 0.01:
+            payload = payload[:-3]  # a malformed one goes to the dead letters
+        if device % 2:
+            v6.sendto(payload, (TARGET6, 8095))
+        else:
+            v4.sendto(payload, (TARGET, 8095))
+
+
+def coap():
+    for now in every(0.25):
+        device = random.randrange(20)
+        host = f"[{TARGET6}]" if device % 2 else TARGET
+        subprocess.run(
+            ["coap-client", "-B", "5", "-m", "post", "-t", "application/json",
+             "-e", json.dumps({"temp": temperature(device, now)}),
+             f"coap://{host}/t/coap-{device}/env"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=20, check=False)
+
+
+def main():
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    threads = [threading.Thread(target=f, daemon=True) for f in (line_protocol, json_over_udp, coap)]
+    for t in threads:
+        t.start()
+    while not stop.wait(1.0):
+        pass
+    for t in threads:
+        t.join(5)
+
+
+main()
+sys.exit(0)

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/config.h"
+#include "dataplane/adapters.h"
+#include "dataplane/coap/server.h"
+#include "dataplane/datagram.h"
+#include "dataplane/listener.h"
+#include "dataplane/packet.h"
+#include "dataplane/udp/telemetry.h"
+#include "dataplane/worker.h"
+
+#include <rte_ip.h>
+#include <rte_malloc.h>
+
+#include <errno.h>
+#include <string.h>
+
+struct adapters {
+	struct worker *worker;
+	const struct listener_table *listeners;
+	struct udp_telemetry udp;
+	struct coap_server *coap;
+	uint64_t random; // state of a xorshift generator: timers need spread, not secrecy
+};
+
+static void push(void *owner, const struct message *m) {
+	struct adapters *a = owner;
+
+	pipeline_push(a->worker->pipeline, m);
+}
+
+static void send_datagram(
+	void *owner,
+	const struct flow_key *key,
+	const struct net_path *path,
+	const void *bytes,
+	uint32_t len
+) {
+	struct adapters *a = owner;
+
+	// A reply that finds no buffer is lost like any datagram; the peer's retransmission or the
+	// server's own brings it again.
+	(void)net_udp_send(a->worker->net, key, path, bytes, len);
+}
+
+static uint64_t spread(void *owner) {
+	struct adapters *a = owner;
+
+	a->random ^= a->random << 13;
+	a->random ^= a->random >> 7;
+	a->random ^= a->random << 17;
+	return a->random;
+}
+
+// The address of ours that answers for a group the packet was sent to.
+static bool unicast_local(void *owner, struct flow_key *key, const struct net_path *path) {
+	struct adapters *a = owner;
+	const struct config_interface *i = &a->worker->config->interfaces[path->interface];
+
+	for (uint32_t n = 0; n < i->address_count; n++) {
+		if (i->addresses[n].family != key->family)
+			continue;
+		memcpy(key->local, i->addresses[n].addr, sizeof(key->local));
+		return true;
+	}
+	return false;
+}
+
+static struct adapter_env
+adapter_env_of(struct adapters *a, const struct adapters_shared *s, enum transport t) {
+	return (struct adapter_env) {
+		.worker = a->worker->index,
+		.appliance_epoch = s->appliance_epoch,
+		.ledger = &a->worker->ledger.messages[t],
+		.push = push,
+		.send = send_datagram,
+		.owner = a,
+		.secret = {s->secret[0], s->secret[1]},
+		.identity = {s->identity[0], s->identity[1]},
+	};
+}
+
+static bool listens(const struct config *c, enum listener_protocol protocol) {
+	for (uint32_t i = 0; i < c->listener_count; i++)
+		if (c->listeners[i].protocol == protocol)
+			return true;
+	return false;
+}
+
+static int coap_start(struct adapters *a, const struct adapters_shared *s) {
+	struct coap_env env = {
+		.adapter = adapter_env_of(a, s, TRANSPORT_COAP),
+		.unicast_local = unicast_local,
+		.random = spread,
+	};
+
+	return coap_create(&env, a->worker->config, &a->coap);
+}
+
+int adapters_create(struct worker *w, const struct adapters_shared *shared, struct adapters **out) {
+	struct adapters *a = rte_zmalloc("adapters", sizeof(*a), RTE_CACHE_LINE_SIZE);
+	int ret = 0;
+
+	if (a == nullptr)
+		return -ENOMEM;
+	a->worker = w;
+	a->listeners = shared->listeners;
+	a->random = shared->secret[0] ^ (w->index + 1);
+	struct adapter_env udp = adapter_env_of(a, shared, TRANSPORT_UDP);
+	udp_telemetry_init(&a->udp, &udp);
+	if (listens(w->config, LISTEN_COAP))
+		ret = coap_start(a, shared);
+	if (ret != 0) {
+		adapters_destroy(a);
+		return ret;
+	}
+	*out = a;
+	return 0;
+}
+
+void adapters_destroy(struct adapters *a) {
+	if (a == nullptr)
+		return;
+	coap_destroy(a->coap);
+	rte_free(a);
+}
+
+void adapters_env(struct adapters *a, struct pipeline_env *env) {
+	if (a->coap != nullptr) {
+		env->adapters[TRANSPORT_COAP].done = coap_done;
+		env->adapters[TRANSPORT_COAP].adapter = a->coap;
+	}
+}
+
+static void refuse(struct adapters *a, struct rte_mbuf *m, enum drop_reason why) {
+	net_reject(a->worker->net, m);
+	a->worker->ledger.frames.dropped[why]++;
+	rte_pktmbuf_free(m);
+}
+
+// True if `m` stays until the pipeline has run.
+static bool
+datagram_input(struct adapters *a, struct rte_mbuf *m, uint64_t now_ns, int64_t wall_ns) {
+	struct worker *w = a->worker;
+	const struct packet *p = packet_of(m);
+	// A reassembled datagram is copied into the worker's buffer, which holds one at a time: the
+	// pipeline runs before the next.
+	bool linear = m->nb_segs > 1;
+	struct datagram d = {
+		.len = p->payload_len,
+		.key = &p->key,
+		.path = net_path_of(m),
+		.listener = listener_lookup(a->listeners, &p->key),
+		.multicast = p->flags & PACKET_LOCAL_MULTICAST,
+		.now_ns = now_ns,
+		.wall_ns = wall_ns,
+	};
+
+	if (d.listener == nullptr) {
+		refuse(a, m, DROP_UDP_NO_LISTENER);
+		return false;
+	}
+	d.bytes = (uint8_t *)(uintptr_t)net_payload(m, w->linear);
+	w->ledger.frames.consumed++;
+	switch (d.listener->protocol) {
+	case LISTEN_UDP:
+		udp_telemetry_input(&a->udp, &d);
+		break;
+	case LISTEN_FRAME:
+		adapter_refused(&w->ledger.messages[TRANSPORT_FRAME], REFUSE_DEVICE_UNKNOWN);
+		break;
+	case LISTEN_COAP:
+		coap_input(a->coap, &d);
+		break;
+	case LISTEN_MQTT: // speaks TCP only; listener_lookup never says so for UDP
+		break;
+	}
+	if (linear)
+		pipeline_run(w->pipeline, now_ns, wall_ns);
+	return true;
+}
+
+void adapters_input(
+	struct adapters *a,
+	struct rte_mbuf **packets,
+	unsigned count,
+	uint64_t now_ns,
+	int64_t wall_ns
+) {
+	struct rte_mbuf *held[WORKER_BURST];
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		struct rte_mbuf *m = packets[i];
+		if (packet_of(m)->key.protocol == IPPROTO_UDP) {
+			if (datagram_input(a, m, now_ns, wall_ns))
+				held[n++] = m;
+		} else {
+			refuse(a, m, DROP_TCP_NO_LISTENER);
+		}
+	}
+	pipeline_run(a->worker->pipeline, now_ns, wall_ns);
+	if (n > 0)
+		rte_pktmbuf_free_bulk(held, n);
+}
+
+uint64_t adapters_poll(struct adapters *a, uint64_t now_ns) {
+	uint64_t due = UINT64_MAX;
+
+	if (a->coap != nullptr)
+		due = coap_poll(a->coap, now_ns);
+	return due;
+}
+
+bool adapters_idle(const struct adapters *a) {
+	return a->coap == nullptr || coap_pending(a->coap) == 0;
+}
+
+const struct coap_stats *adapters_coap_stats(const struct adapters *a) {
+	return a->coap != nullptr ? coap_stats(a->coap) : nullptr;
+}

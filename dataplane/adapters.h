@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// Between the network and the protocols: which listener a packet belongs to, and which adapter
+// speaks it. One per worker; that worker's thread.
+#pragma once
+
+#include "dataplane/net/net.h"
+#include "pipelines/pipeline.h"
+
+#include <rte_mbuf.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct adapters;
+struct coap_stats;
+struct frame_devices;
+struct frame_stats;
+struct listener_table;
+struct worker;
+
+// Shared by all workers, outlives them.
+struct adapters_shared {
+	const struct listener_table *listeners;
+	struct frame_devices *frame_devices; // NULL without protected frames
+	uint64_t secret[2]; // SipHash key of this start
+	uint64_t identity[2]; // SipHash key that names records, from the state directory
+	uint64_t appliance_epoch;
+};
+
+int adapters_create(struct worker *w, const struct adapters_shared *shared, struct adapters **out);
+void adapters_destroy(struct adapters *a); // accepts NULL
+// Fills the verdict callbacks of the pipeline that this worker is about to create.
+void adapters_env(struct adapters *a, struct pipeline_env *env);
+
+// L4 packets for this worker: takes ownership of all of them. Messages go to the pipeline, which
+// is run before the packets are freed. Counts each frame as consumed, handed over, or dropped with
+// its reason.
+void adapters_input(
+	struct adapters *a,
+	struct rte_mbuf **packets,
+	unsigned count,
+	uint64_t now_ns,
+	int64_t wall_ns
+);
+// Timers of all protocols; returns when the next is due, UINT64_MAX if none.
+uint64_t adapters_poll(struct adapters *a, uint64_t now_ns);
+// Nothing waits for an answer any more.
+bool adapters_idle(const struct adapters *a);
+
+// Counters beyond the ledger, owned by the adapters; NULL if the protocol is not configured.
+const struct coap_stats *adapters_coap_stats(const struct adapters *a);
+const struct frame_stats *adapters_frame_stats(const struct adapters *a);

@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/config.h"
+#include "dataplane/adapters.h"
+#include "dataplane/daemon.h"
+#include "dataplane/eal.h"
+#include "dataplane/egress.h"
+#include "dataplane/epoch.h"
+#include "dataplane/listener.h"
+#include "dataplane/log.h"
+#include "dataplane/port.h"
+#include "dataplane/privileges.h"
+#include "dataplane/status.h"
+#include "dataplane/worker.h"
+#include "pipelines/kafka_topics.h"
+
+#include <rte_launch.h>
+#include <rte_lcore.h>
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#define LOG_SUBSYSTEM "sluiced"
+#define CONFIG_ERRORS_MAX 32
+#define TOPICS_RESOLVE_MS 15000
+#define STATUS_EVERY_NS 1000000000ull
+#define EGRESS_STOP_MS 500
+
+// Everything that runs, in order of creation; daemon_stop() undoes whatever part exists.
+struct daemon {
+	struct config *config;
+	struct clock clock;
+	struct adapters_shared shared;
+	struct listener_table *listeners;
+	uint64_t started_ns;
+	bool eal;
+	struct rte_mempool *pools[WORKERS_MAX];
+	struct port ports[CONFIG_PORTS_MAX];
+	uint16_t ports_open;
+	struct egress *egress;
+	struct worker *workers[WORKERS_MAX];
+	uint16_t worker_count;
+	uint16_t launched;
+	int signals; // signalfd
+	struct status *status;
+};
+
+struct config *daemon_load_config(const char *path) {
+	static struct config_error errors[CONFIG_ERRORS_MAX];
+	struct config *c = nullptr;
+	uint32_t count = 0;
+
+	int ret = config_load(path, &c, errors, CONFIG_ERRORS_MAX, &count);
+	if (ret == 0)
+		return c;
+	for (uint32_t i = 0; i < count; i++) {
+		if (errors[i].line > 0)
+			fprintf(stderr,
+				"%s:%" PRIu32 ": %s\n",
+				errors[i].file,
+				errors[i].line,
+				errors[i].text);
+		else
+			fprintf(stderr, "%s: %s\n", errors[i].file, errors[i].text);
+	}
+	if (count == 0)
+		fprintf(stderr, "%s: %s\n", path, strerror(-ret));
+	return nullptr;
+}
+
+static int signals_open(void) {
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGUSR1);
+	// Before any thread exists, so that all of them inherit the mask.
+	pthread_sigmask(SIG_BLOCK, &set, nullptr);
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static int ports_start(struct daemon *d, char *why, size_t why_len) {
+	const struct config *c = d->config;
+	int ret = 0;
+
+	for (uint16_t w = 0; w < d->worker_count; w++) {
+		d->pools[w] = worker_pool_create(c, w);
+		if (d->pools[w] == nullptr) {
+			snprintf(
+				why,
+				why_len,
+				"no memory for %u packet buffers per worker: raise "
+				"dataplane.memory_mib "
+				"(now %u) or lower dataplane.mbufs",
+				c->dataplane.mbufs,
+				c->dataplane.memory_mib
+			);
+			return -ENOMEM;
+		}
+	}
+	for (uint16_t p = 0; p < c->port_count && ret == 0; p++) {
+		ret = port_open(c, p, d->pools, &d->ports[p], why, why_len);
+		if (ret == 0)
+			d->ports_open++;
+	}
+	return ret;
+}
+
+static int workers_start(struct daemon *d, char *why, size_t why_len) {
+	struct worker_env env = {
+		.count = d->worker_count,
+		.config = d->config,
+		.clock = &d->clock,
+		.ports = d->ports,
+		.egress = d->egress,
+		.shared = &d->shared,
+	};
+	int ret = 0;
+
+	for (uint16_t w = 0; w < d->worker_count && ret == 0; w++) {
+		env.index = w;
+		env.pool = d->pools[w];
+		ret = worker_create(&env, &d->workers[w], why, why_len);
+	}
+	if (ret == 0) {
+		ret = workers_connect(d->workers, d->worker_count);
+		if (ret != 0)
+			snprintf(why, why_len, "rings between workers: %s", strerror(-ret));
+	}
+	return ret;
+}
+
+// What all workers read: names, secrets, listeners, keys.
+static int shared_start(struct daemon *d, char *why, size_t why_len) {
+	const struct config *c = d->config;
+	struct adapters_shared *s = &d->shared;
+	uint32_t culprit = 0;
+
+	int ret = epoch_next(c->state_dir, &s->appliance_epoch);
+	if (ret == 0)
+		ret = identity_key(c->state_dir, s->identity);
+	if (ret == 0 && getrandom(s->secret, sizeof(s->secret), 0) != sizeof(s->secret))
+		ret = -EIO;
+	if (ret != 0) {
+		snprintf(why, why_len, "state directory %s: %s", c->state_dir, strerror(-ret));
+		return ret;
+	}
+	ret = listener_table_create(c, &d->listeners, &culprit);
+	if (ret != 0) {
+		snprintf(
+			why,
+			why_len,
+			"listener %s: %s",
+			ret == -EEXIST ? c->listeners[culprit].name : "table",
+			ret == -EEXIST ? "another listener has the same realm, address and port"
+				       : strerror(-ret)
+		);
+		return ret;
+	}
+	s->listeners = d->listeners;
+	return ret;
+}
+
+static int workers_launch(struct daemon *d, char *why, size_t why_len) {
+	for (uint16_t w = 0; w < d->worker_count; w++) {
+		int ret = rte_eal_remote_launch(worker_loop, d->workers[w], eal_worker_lcore(w));
+		if (ret != 0) {
+			snprintf(why, why_len, "worker %u did not start: %s", w, strerror(-ret));
+			return ret;
+		}
+		d->launched++;
+	}
+	return 0;
+}
+
+static int start(struct daemon *d, char *why, size_t why_len) {
+	struct config *c = d->config;
+	cpu_set_t housekeeping;
+
+	int ret = privileges_own_directories(c, why, why_len);
+	if (ret != 0)
+		return ret;
+	ret = shared_start(d, why, why_len);
+	if (ret != 0)
+		return ret;
+	ret = eal_start(c, why, why_len);
+	if (ret != 0)
+		return ret;
+	d->eal = true;
+	// Threads made from now on (librdkafka's too) stay off the workers' CPUs.
+	eal_housekeeping_cpus(c, &housekeeping);
+	pthread_setaffinity_np(pthread_self(), sizeof(housekeeping), &housekeeping);
+	clock_init(&d->clock);
+	clock_refresh(&d->clock, c->state_dir);
+	d->started_ns = clock_now_ns(&d->clock);
+
+	ret = ports_start(d, why, why_len);
+	if (ret == 0)
+		ret = privileges_drop(c, why, why_len);
+	if (ret == 0 && c->egress.sink == SINK_KAFKA)
+		ret = kafka_topics_resolve(c, TOPICS_RESOLVE_MS, why, why_len);
+	if (ret == 0)
+		ret = egress_create(
+			c,
+			d->worker_count,
+			&d->clock,
+			d->shared.appliance_epoch,
+			&d->egress,
+			why,
+			why_len
+		);
+	if (ret == 0)
+		ret = workers_start(d, why, why_len);
+	if (ret == 0)
+		ret = workers_launch(d, why, why_len);
+	return ret;
+}
+
+static void status_update(struct daemon *d) {
+	char path[300];
+
+	d->status->uptime_ns = clock_now_ns(&d->clock) - d->started_ns;
+	status_collect(d->status, d->workers, d->ports);
+	egress_stats(d->egress, &d->status->egress);
+	snprintf(path, sizeof(path), "%s/status.json", d->config->run_dir);
+	int ret = status_write_json(d->status, path);
+	if (ret != 0)
+		log_warn("status not written path=%s: %s", path, strerror(-ret));
+}
+
+static bool stop_requested(struct daemon *d) {
+	struct signalfd_siginfo info;
+
+	while (read(d->signals, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo != SIGUSR1)
+			return true;
+		status_update(d);
+		status_print(d->status, stderr);
+	}
+	return false;
+}
+
+static void supervise(struct daemon *d, unsigned for_s) {
+	struct pollfd fd = {.fd = d->signals, .events = POLLIN};
+	uint64_t end_ns = for_s > 0 ? clock_now_ns(&d->clock) + for_s * 1000000000ull : UINT64_MAX;
+	uint64_t status_ns = 0;
+	char why[256];
+	bool alarmed = false;
+
+	while (clock_now_ns(&d->clock) < end_ns) {
+		if (poll(&fd, 1, 1000) > 0 && stop_requested(d))
+			break;
+		if (clock_now_ns(&d->clock) < status_ns)
+			continue;
+		status_ns = clock_now_ns(&d->clock) + STATUS_EVERY_NS;
+		clock_refresh(&d->clock, d->config->state_dir);
+		status_update(d);
+		bool balanced = status_balanced(d->status, why, sizeof(why));
+		if (!balanced && !alarmed)
+			log_error("ledger does not balance: %s", why);
+		alarmed = !balanced;
+	}
+}
+
+static void drain(struct daemon *d) {
+	uint64_t deadline = clock_now_ns(&d->clock) + d->config->dataplane.drain_ms * 1000000ull;
+	uint16_t drained = 0;
+
+	for (uint16_t w = 0; w < d->launched; w++)
+		worker_drain(d->workers[w]);
+	while (drained < d->launched && clock_now_ns(&d->clock) < deadline) {
+		usleep(2000);
+		drained = 0;
+		for (uint16_t w = 0; w < d->launched; w++)
+			drained += worker_drained(d->workers[w]);
+	}
+	if (drained < d->launched)
+		log_warn(
+			"not drained within drain_ms=%u: what is in flight was not acknowledged to "
+			"any device",
+			d->config->dataplane.drain_ms
+		);
+}
+
+// Egress ends first: workers go on taking results until it has.
+static void stop(struct daemon *d) {
+	if (d->egress != nullptr)
+		egress_stop(d->egress, EGRESS_STOP_MS);
+	for (uint16_t w = 0; w < d->launched; w++)
+		worker_stop(d->workers[w]);
+	for (uint16_t w = 0; w < d->launched; w++)
+		rte_eal_wait_lcore(eal_worker_lcore(w));
+}
+
+static void destroy(struct daemon *d) {
+	egress_destroy(d->egress);
+	for (uint16_t w = 0; w < d->worker_count; w++)
+		worker_destroy(d->workers[w]);
+	for (uint16_t p = 0; p < d->ports_open; p++)
+		port_close(&d->ports[p]);
+	listener_table_destroy(d->listeners);
+	if (d->eal)
+		eal_stop();
+	free(d->status);
+	config_free(d->config);
+	if (d->signals >= 0)
+		close(d->signals);
+}
+
+int daemon_run(const char *config_path, unsigned for_s) {
+	static struct daemon d; // not on the stack: ports alone are kilobytes
+	char why[512] = "";
+	int status = EXIT_STATUS_START;
+
+	d.signals = signals_open();
+	d.config = daemon_load_config(config_path);
+	if (d.config == nullptr)
+		return EXIT_STATUS_CONFIG;
+	d.worker_count = (uint16_t)d.config->dataplane.workers;
+	d.status = calloc(1, sizeof(*d.status));
+	if (d.status == nullptr || start(&d, why, sizeof(why)) != 0) {
+		log_error("%s", why[0] != '\0' ? why : "out of memory");
+		stop(&d);
+		destroy(&d);
+		return EXIT_STATUS_START;
+	}
+	d.status->config = d.config;
+	d.status->epoch = d.shared.appliance_epoch;
+	d.status->worker_count = d.worker_count;
+	status_update(&d);
+	log_notice(
+		"running appliance=%s epoch=%" PRIu64 " workers=%u ports=%u listeners=%u%s",
+		d.config->appliance,
+		d.shared.appliance_epoch,
+		d.worker_count,
+		d.config->port_count,
+		d.config->listener_count,
+		d.config->lab ? " lab=true (not for production)" : ""
+	);
+	supervise(&d, for_s);
+	log_notice("draining");
+	drain(&d);
+	stop(&d);
+	status_update(&d);
+	status_print(d.status, stderr);
+	if (status_balanced(d.status, why, sizeof(why)))
+		status = EXIT_STATUS_OK;
+	else
+		status = EXIT_STATUS_LEDGER;
+	destroy(&d);
+	return status;
+}

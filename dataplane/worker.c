@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/config.h"
+#include "dataplane/adapters.h"
+#include "dataplane/egress.h"
+#include "dataplane/idle.h"
+#include "dataplane/worker.h"
+
+#include <rte_ethdev.h>
+
+#define COMPLETIONS_PER_TURN 256
+#define HOUSEKEEPING_EVERY 64 // turns
+
+static void tx_flush(struct tx_queue *q) {
+	uint16_t sent = rte_eth_tx_burst(q->ethdev, q->queue, q->frames, q->count);
+
+	q->sent += sent;
+	// The device is full: these replies are lost like any frame on a wire, and counted.
+	if (sent < q->count) {
+		q->full += q->count - sent;
+		rte_pktmbuf_free_bulk(q->frames + sent, q->count - sent);
+	}
+	q->count = 0;
+}
+
+static void tx_append(struct tx_queue *q, struct rte_mbuf *m) {
+	if (q->ethdev == UINT16_MAX) { // replay: nobody to send to
+		rte_pktmbuf_free(m);
+		return;
+	}
+	q->frames[q->count++] = m;
+	if (q->count == WORKER_TX_BURST)
+		tx_flush(q);
+}
+
+static bool ring_give(struct worker *w, uint16_t to, struct rte_mbuf *m) {
+	return rte_ring_sp_enqueue(w->out[to], m) == 0;
+}
+
+void worker_transmit(void *worker, uint16_t port, struct rte_mbuf *m) {
+	struct worker *w = worker;
+	struct tx_queue *q = &w->tx[port];
+
+	if (q->via == w->index) {
+		tx_append(q, m);
+		return;
+	}
+	packet_of(m)->port = port;
+	packet_of(m)->flags = PACKET_TRANSMIT;
+	if (!ring_give(w, q->via, m)) {
+		q->full++;
+		rte_pktmbuf_free(m);
+	}
+}
+
+void worker_handover(void *worker, uint16_t to, struct rte_mbuf *m) {
+	struct worker *w = worker;
+
+	if (ring_give(w, to, m)) {
+		w->ledger.frames.handed_over++;
+		return;
+	}
+	w->ledger.frames.dropped[DROP_HANDOVER_FULL]++;
+	rte_pktmbuf_free(m);
+}
+
+// Worker 0 owns the exception port; the others hand over what they punt.
+void worker_punt(void *worker, uint16_t port, struct rte_mbuf *m) {
+	struct worker *w = worker;
+
+	if (w->index == 0) {
+		w->ledger.frames.punted++;
+		tx_append(&w->exception_tx[port], m);
+		return;
+	}
+	packet_of(m)->port = port;
+	packet_of(m)->flags = PACKET_PUNT;
+	worker_handover(w, 0, m);
+}
+
+static void packets_process(struct worker *w, struct rte_mbuf **packets, unsigned n) {
+	adapters_input(w->adapters, packets, n, w->now_ns, clock_wall_ns(w->clock, w->now_ns));
+}
+
+static unsigned queues_poll(struct worker *w) {
+	struct rte_mbuf *frames[WORKER_BURST], *packets[WORKER_BURST];
+	unsigned work = 0;
+
+	for (uint16_t p = 0; p < w->port_count; p++) {
+		const struct port *port = &w->ports[p];
+		for (uint16_t q = w->index; q < port->queue_count; q += w->count) {
+			uint16_t n = rte_eth_rx_burst(
+				port->queues[q].ethdev, port->queues[q].queue, frames, WORKER_BURST
+			);
+			if (n == 0)
+				continue;
+			work += n;
+			unsigned mine = net_input(w->net, p, frames, n, w->now_ns, packets);
+			if (mine > 0)
+				packets_process(w, packets, mine);
+		}
+	}
+	return work;
+}
+
+// Frames from other workers: to transmit, to punt, or to process.
+static unsigned ring_poll(struct worker *w, uint16_t from) {
+	struct rte_mbuf *frames[WORKER_BURST], *taken[WORKER_BURST], *packets[WORKER_BURST];
+	unsigned n = rte_ring_sc_dequeue_burst(w->in[from], (void **)frames, WORKER_BURST, nullptr);
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		struct packet *p = packet_of(frames[i]);
+		if (p->flags & PACKET_TRANSMIT) {
+			tx_append(&w->tx[p->port], frames[i]);
+		} else if (p->flags & PACKET_PUNT) {
+			w->ledger.frames.taken_over++;
+			worker_punt(w, p->port, frames[i]);
+		} else {
+			taken[count++] = frames[i];
+		}
+	}
+	if (count > 0) {
+		unsigned mine = net_taken_over(w->net, taken, count, w->now_ns, packets);
+		if (mine > 0)
+			packets_process(w, packets, mine);
+	}
+	return n;
+}
+
+// What the kernel sends through the TAP twin goes out as it is.
+static unsigned exception_poll(struct worker *w) {
+	struct rte_mbuf *frames[WORKER_BURST];
+	unsigned work = 0;
+
+	for (uint16_t p = 0; p < w->port_count; p++) {
+		if (w->ports[p].exception_ethdev == UINT16_MAX)
+			continue;
+		uint16_t n =
+			rte_eth_rx_burst(w->ports[p].exception_ethdev, 0, frames, WORKER_BURST);
+		for (uint16_t i = 0; i < n; i++)
+			worker_transmit(w, p, frames[i]);
+		work += n;
+	}
+	return work;
+}
+
+static unsigned completions_poll(struct worker *w) {
+	struct completion done[COMPLETIONS_PER_TURN];
+	unsigned n = egress_collect(w->egress, w->index, done, COMPLETIONS_PER_TURN);
+
+	for (unsigned i = 0; i < n; i++)
+		pipeline_complete(w->pipeline, done[i], w->now_ns);
+	return n;
+}
+
+static void timers_run(struct worker *w) {
+	uint64_t due = net_poll(w->net, w->now_ns);
+	uint64_t next = adapters_poll(w->adapters, w->now_ns);
+
+	if (next < due)
+		due = next;
+	next = pipeline_tick(w->pipeline, w->now_ns);
+	w->due_ns = next < due ? next : due;
+}
+
+static void tx_flush_all(struct worker *w) {
+	for (uint16_t p = 0; p < w->port_count; p++) {
+		if (w->tx[p].count > 0)
+			tx_flush(&w->tx[p]);
+		if (w->exception_tx[p].count > 0)
+			tx_flush(&w->exception_tx[p]);
+	}
+}
+
+static void report_fill(struct worker *w) {
+	struct worker_report *r = &w->report;
+
+	r->ledger = w->ledger;
+	for (enum transport t = 0; t < TRANSPORT_COUNT; t++)
+		r->latency[t] = *pipeline_latency(w->pipeline, t);
+	r->now_ns = w->now_ns;
+	r->busy_ns = w->busy_ns;
+	r->pressure = pipeline_pressure(w->pipeline);
+	r->tx_sent = 0;
+	r->tx_full = 0;
+	for (uint16_t p = 0; p < w->port_count; p++) {
+		r->tx_sent += w->tx[p].sent;
+		r->tx_full += w->tx[p].full;
+	}
+}
+
+// Between two turns nothing is half counted: the only place where a snapshot may be taken.
+static void report_answer(struct worker *w) {
+	uint64_t wanted = atomic_load_explicit(&w->report_wanted, memory_order_acquire);
+
+	if (wanted == atomic_load_explicit(&w->report_made, memory_order_relaxed))
+		return;
+	report_fill(w);
+	atomic_store_explicit(&w->report_made, wanted, memory_order_release);
+}
+
+void worker_settle(struct worker *w, uint64_t now_ns) {
+	w->now_ns = now_ns;
+	completions_poll(w);
+	timers_run(w);
+	tx_flush_all(w);
+}
+
+void worker_feed(
+	struct worker *w,
+	uint16_t port,
+	struct rte_mbuf **frames,
+	unsigned count,
+	uint64_t now_ns
+) {
+	struct rte_mbuf *packets[WORKER_BURST];
+
+	// Timers that were due before these frames came fire before them.
+	if (w->due_ns < now_ns)
+		worker_settle(w, w->due_ns > w->now_ns ? w->due_ns : w->now_ns);
+	w->now_ns = now_ns;
+	unsigned mine = net_input(w->net, port, frames, count, now_ns, packets);
+	if (mine > 0)
+		packets_process(w, packets, mine);
+	worker_settle(w, now_ns);
+}
+
+void worker_report_now(struct worker *w) {
+	report_fill(w);
+}
+
+static unsigned turn(struct worker *w, bool draining) {
+	unsigned work = 0;
+
+	if (!draining)
+		work += queues_poll(w);
+	for (uint16_t from = 0; from < w->count; from++)
+		if (from != w->index)
+			work += ring_poll(w, from);
+	if (w->index == 0)
+		work += exception_poll(w);
+	work += completions_poll(w);
+	if (w->now_ns >= w->due_ns || work > 0)
+		timers_run(w);
+	tx_flush_all(w);
+	return work;
+}
+
+static void drain_step(struct worker *w) {
+	pipeline_seal_all(w->pipeline);
+	atomic_store_explicit(
+		&w->drained,
+		pipeline_idle(w->pipeline) && adapters_idle(w->adapters),
+		memory_order_release
+	);
+}
+
+int worker_loop(void *worker) {
+	struct worker *w = worker;
+	bool draining = false;
+
+	atomic_store_explicit(&w->running, true, memory_order_release);
+	for (uint32_t turns = 0;; turns++) {
+		if (turns % HOUSEKEEPING_EVERY == 0 || w->idle_turns > IDLE_TURNS_BEFORE_SLEEP) {
+			if (atomic_load_explicit(&w->stop, memory_order_relaxed))
+				break;
+			draining = atomic_load_explicit(&w->drain, memory_order_relaxed);
+			if (draining)
+				drain_step(w);
+			report_answer(w);
+		}
+		w->now_ns = clock_now_ns(w->clock);
+		if (turn(w, draining) > 0) {
+			w->idle_turns = 0;
+			w->busy_ns += clock_now_ns(w->clock) - w->now_ns;
+			continue;
+		}
+		w->idle_turns++;
+		if (w->idle_turns > IDLE_TURNS_BEFORE_SLEEP
+		    && w->config->dataplane.polling == POLLING_ADAPTIVE)
+			idle_wait(w->idle_turns, w->now_ns, w->due_ns);
+	}
+	report_fill(w);
+	atomic_store_explicit(&w->running, false, memory_order_release);
+	return 0;
+}
