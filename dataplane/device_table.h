@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+// The registry as workers see it: who may send, and what each device sent.
+//
+// All memory is reserved at create. The main thread changes entries in place; workers look names up
+// in bursts and never wait. Nothing is freed while workers run, so that no quiescence is needed:
+//
+//   index[generation & 1]   open addressing, 8 bytes a bucket: tag and slot
+//         |                 full of deleted buckets: the other one is built, then generation++;
+//         v                 a reader that sees another generation afterwards looks again
+//   slots[]                 a sequence number around name and limits, which are verified inside
+//                           it: a slot that was given to another name is simply not found
+//
+// Removed slots may therefore be used again at once.
+#pragma once
+
+#include "controlplane/api/channel.h"
+#include "parsers/rd.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct device_table;
+
+#define DEVICE_NONE UINT32_MAX
+#define DEVICE_BURST 64
+
+// A consistent copy of what a lookup found. slot == DEVICE_NONE: not registered.
+struct device_entry {
+	uint32_t slot;
+	enum device_state state;
+	uint16_t connections;
+	uint32_t records_per_s;
+	uint32_t bytes_per_s;
+	uint32_t claims;
+};
+
+// 0 or -ENOMEM. `secret` keys the SipHash of names.
+int device_table_create(uint32_t capacity, const uint64_t secret[2], struct device_table **out);
+void device_table_destroy(struct device_table *t); // accepts NULL; no worker uses it any more
+
+// --- workers
+
+// Look up n <= DEVICE_BURST names. Bounded: a bucket chain is as long as the load factor (at most
+// one half) makes it.
+void device_table_lookup(
+	const struct device_table *t,
+	const struct view *names,
+	uint32_t n,
+	struct device_entry *out
+);
+
+// Is there room in the device's rates for these? Counts them if so. Any worker; a race between two
+// workers may let one message too many through.
+bool device_quota_take(
+	struct device_table *t,
+	const struct device_entry *e,
+	uint32_t records,
+	uint32_t bytes,
+	uint64_t now_ns
+);
+
+struct device_contact {
+	uint32_t peer_hash; // of address and realm
+	uint8_t transport;
+	struct channel_address peer;
+	int64_t wall_ns;
+};
+
+// A message was taken, or refused with a reason (enum refuse_reason). For device_table_report().
+void device_table_seen(
+	struct device_table *t,
+	uint32_t slot,
+	const struct device_contact *c,
+	uint32_t records,
+	uint32_t bytes
+);
+void device_table_refused(
+	struct device_table *t,
+	uint32_t slot,
+	const struct device_contact *c,
+	uint8_t reason
+);
+
+// --- main thread
+
+// Apply in place. -ENOSPC: the table is full (the first that did not fit and all after it are
+// missing). `whole` brackets: begin, apply..., end drops what was not mentioned.
+int device_table_apply(struct device_table *t, const struct channel_device *d, uint32_t count);
+void device_table_whole_begin(struct device_table *t);
+uint32_t device_table_whole_end(struct device_table *t); // number dropped
+
+uint32_t device_table_count(const struct device_table *t);
+uint32_t device_table_capacity(const struct device_table *t);
+size_t device_table_bytes(const struct device_table *t);
+void device_table_at(struct device_table *t, uint64_t registry_id, uint64_t version);
+uint64_t device_table_version(const struct device_table *t);
+uint64_t device_table_registry(const struct device_table *t);
+
+// What devices did since the last report: at most `max` events, EVENT_SEEN with counters,
+// EVENT_REFUSED with how often and the last reason's number in reason[0], EVENT_CLONED. Returns the
+// number; `max` means there is more.
+struct device_report {
+	struct channel_event event;
+	uint8_t transport;
+	uint8_t reason;
+};
+uint32_t device_table_report(struct device_table *t, struct device_report *out, uint32_t max);
+
+// The next device from *at on (0 at first) as a message element; false at the end.
+bool device_table_next(const struct device_table *t, uint32_t *at, struct channel_device *out);
+
+// Snapshot file (device_snapshot.c): written aside, flushed, renamed. Load checks magic, size and
+// CRCs and changes nothing unless all of it is good: -EBADMSG.
+int device_table_save(struct device_table *t, const char *path);
+int device_table_load(struct device_table *t, const char *path);

@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/device_table.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static const uint64_t secret[2] = {1, 2};
+static struct device_table *t;
+
+static int setup(void **) {
+	return device_table_create(1000, secret, &t);
+}
+
+static int teardown(void **) {
+	device_table_destroy(t);
+	t = NULL;
+	return 0;
+}
+
+static struct channel_device device(const char *name, enum device_state s) {
+	struct channel_device d = {.op = CHANNEL_PUT, .state = s};
+
+	d.name_len = (uint8_t)strlen(name);
+	memcpy(d.name, name, d.name_len);
+	return d;
+}
+
+static int put(const char *name, enum device_state s) {
+	struct channel_device d = device(name, s);
+	return device_table_apply(t, &d, 1);
+}
+
+static void take_away(const char *name) {
+	struct channel_device d = device(name, DEVICE_REVOKED);
+	d.op = CHANNEL_REMOVE;
+	assert_int_equal(device_table_apply(t, &d, 1), 0);
+}
+
+static struct device_entry look(const char *name) {
+	struct view v = {(const uint8_t *)name, (uint32_t)strlen(name)};
+	struct device_entry e;
+	device_table_lookup(t, &v, 1, &e);
+	return e;
+}
+
+static void what_is_put_is_found_until_removed(void **) {
+	assert_int_equal(look("dev-1").slot, DEVICE_NONE);
+	assert_int_equal(put("dev-1", DEVICE_ACTIVE), 0);
+	assert_int_equal(look("dev-1").state, DEVICE_ACTIVE);
+	assert_int_equal(put("dev-1", DEVICE_SUSPENDED), 0);
+	assert_int_equal(look("dev-1").state, DEVICE_SUSPENDED);
+	assert_int_equal(device_table_count(t), 1);
+	assert_int_equal(look("dev-").slot, DEVICE_NONE);
+	take_away("dev-1");
+	assert_int_equal(look("dev-1").slot, DEVICE_NONE);
+	assert_int_equal(device_table_count(t), 0);
+}
+
+static void a_full_table_says_so_and_keeps_what_it_has(void **) {
+	char name[16];
+
+	for (int i = 0; i < 1000; i++) {
+		snprintf(name, sizeof(name), "d%d", i);
+		assert_int_equal(put(name, DEVICE_ACTIVE), 0);
+	}
+	assert_int_equal(put("one-more", DEVICE_ACTIVE), -ENOSPC);
+	assert_int_equal(put("d0", DEVICE_SUSPENDED), 0);
+	take_away("d1");
+	assert_int_equal(put("one-more", DEVICE_ACTIVE), 0);
+	assert_int_not_equal(look("one-more").slot, DEVICE_NONE);
+}
+
+// Random puts and removals against an array; enough of them that the index is rebuilt many times.
+static void agrees_with_a_naive_oracle(void **) {
+	static int8_t oracle[700];
+	char name[16];
+
+	memset(oracle, -1, sizeof(oracle));
+	srand(4711);
+	for (int step = 0; step < 200000; step++) {
+		int i = rand() % 700;
+		snprintf(name, sizeof(name), "dev-%d", i);
+		if (rand() % 2 == 0) {
+			oracle[i] = (int8_t)(rand() % DEVICE_STATE_COUNT);
+			assert_int_equal(put(name, (enum device_state)oracle[i]), 0);
+		} else {
+			oracle[i] = -1;
+			take_away(name);
+		}
+		int j = rand() % 700;
+		snprintf(name, sizeof(name), "dev-%d", j);
+		struct device_entry e = look(name);
+		if (oracle[j] < 0)
+			assert_int_equal(e.slot, DEVICE_NONE);
+		else
+			assert_int_equal(e.state, oracle[j]);
+	}
+}
+
+static void a_whole_transfer_drops_what_it_does_not_mention(void **) {
+	put("keep", DEVICE_ACTIVE);
+	put("drop", DEVICE_ACTIVE);
+	device_table_whole_begin(t);
+	put("keep", DEVICE_SUSPENDED);
+	put("new", DEVICE_ACTIVE);
+	assert_int_equal(device_table_whole_end(t), 1);
+	assert_int_equal(look("drop").slot, DEVICE_NONE);
+	assert_int_equal(look("keep").state, DEVICE_SUSPENDED);
+	assert_int_equal(device_table_count(t), 2);
+}
+
+static void a_quota_lets_a_second_through_and_then_its_rate(void **) {
+	struct channel_device d = device("dev-1", DEVICE_ACTIVE);
+	uint64_t now = 1000000000000;
+	int taken = 0;
+
+	d.records_per_s = 10;
+	assert_int_equal(device_table_apply(t, &d, 1), 0);
+	struct device_entry e = look("dev-1");
+	for (int i = 0; i < 100; i++)
+		taken += device_quota_take(t, &e, 1, 100, now);
+	assert_in_range(taken, 10, 11);
+	taken = 0;
+	for (int i = 0; i < 100; i++)
+		taken += device_quota_take(t, &e, 1, 100, now + i * 10000000ull);
+	assert_in_range(taken, 9, 11);
+	e = (struct device_entry) {.slot = e.slot};
+	for (int i = 0; i < 100; i++)
+		assert_true(device_quota_take(t, &e, 1, 100, now));
+}
+
+static void contacts_are_reported_once(void **) {
+	struct device_contact a = {.peer_hash = 1, .wall_ns = 1000}, b = {.peer_hash = 2};
+	struct device_report r[3 * 64];
+
+	put("dev-1", DEVICE_ACTIVE);
+	uint32_t slot = look("dev-1").slot;
+	device_table_seen(t, slot, &a, 2, 100);
+	device_table_seen(t, slot, &a, 3, 50);
+	device_table_refused(t, slot, &a, 5);
+	assert_int_equal(device_table_report(t, r, 3 * 64), 2);
+	assert_int_equal(r[0].event.records, 5);
+	assert_int_equal(r[0].event.bytes, 150);
+	assert_int_equal(r[1].event.kind, EVENT_REFUSED);
+	assert_int_equal(r[1].reason, 5);
+	assert_int_equal(device_table_report(t, r, 3 * 64), 0);
+	// One that moved is not two; one that is here and there is.
+	device_table_seen(t, slot, &b, 1, 1);
+	assert_int_equal(device_table_report(t, r, 3 * 64), 1);
+	for (int64_t i = 0; i < 4; i++) {
+		a.wall_ns = b.wall_ns = 2000 + i;
+		device_table_seen(t, slot, &a, 1, 1);
+		device_table_seen(t, slot, &b, 1, 1);
+	}
+	assert_int_equal(device_table_report(t, r, 3 * 64), 2);
+	assert_int_equal(r[1].event.kind, EVENT_CLONED);
+}
+
+static void a_snapshot_comes_back_and_a_broken_one_changes_nothing(void **) {
+	char path[] = "/tmp/devices.XXXXXX";
+	char name[16];
+	int fd = mkstemp(path);
+
+	close(fd);
+	for (int i = 0; i < 900; i++) {
+		snprintf(name, sizeof(name), "d%d", i);
+		put(name, i % 2 ? DEVICE_ACTIVE : DEVICE_SUSPENDED);
+	}
+	device_table_at(t, 77, 1234);
+	assert_int_equal(device_table_save(t, path), 0);
+	teardown(NULL);
+	setup(NULL);
+	put("stale", DEVICE_ACTIVE);
+	assert_int_equal(device_table_load(t, path), 0);
+	assert_int_equal(device_table_count(t), 900);
+	assert_int_equal(device_table_version(t), 1234);
+	assert_int_equal(device_table_registry(t), 77);
+	assert_int_equal(look("d3").state, DEVICE_ACTIVE);
+	assert_int_equal(look("stale").slot, DEVICE_NONE);
+	// Any flipped byte, any cut.
+	FILE *f = fopen(path, "r+");
+	fseek(f, 0, SEEK_END);
+	long size = ftell(f);
+	for (long at = 0; at < size; at += size / 97) {
+		fseek(f, at, SEEK_SET);
+		int c = fgetc(f);
+		fseek(f, at, SEEK_SET);
+		fputc(c ^ 0x10, f);
+		fflush(f);
+		assert_int_equal(device_table_load(t, path), -EBADMSG);
+		fseek(f, at, SEEK_SET);
+		fputc(c, f);
+		fflush(f);
+	}
+	assert_int_equal(device_table_load(t, path), 0);
+	assert_int_equal(ftruncate(fileno(f), size - 1), 0);
+	assert_int_equal(device_table_load(t, path), -EBADMSG);
+	assert_int_equal(device_table_count(t), 900);
+	fclose(f);
+	unlink(path);
+	assert_int_equal(device_table_load(t, path), -ENOENT);
+}
+
+static atomic_bool done;
+
+// Devices 0..49 are always there; the writer churns the others and their states.
+static void *reader(void *) {
+	char text[50][16];
+	struct view names[50];
+	struct device_entry e[50];
+	uintptr_t bad = 0;
+
+	for (int i = 0; i < 50; i++) {
+		snprintf(text[i], sizeof(text[i]), "fixed-%d", i);
+		names[i] = (struct view) {(uint8_t *)text[i], (uint32_t)strlen(text[i])};
+	}
+	while (!atomic_load(&done)) {
+		device_table_lookup(t, names, 50, e);
+		for (int i = 0; i < 50; i++)
+			bad += e[i].slot == DEVICE_NONE || e[i].records_per_s != e[i].bytes_per_s;
+	}
+	return (void *)bad;
+}
+
+static void readers_never_miss_what_is_there(void **) {
+	pthread_t threads[2];
+	char name[16];
+	void *bad;
+
+	for (int i = 0; i < 50; i++) {
+		snprintf(name, sizeof(name), "fixed-%d", i);
+		put(name, DEVICE_ACTIVE);
+	}
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, reader, NULL), 0);
+	srand(1);
+	for (int step = 0; step < 300000; step++) {
+		snprintf(name, sizeof(name), "churn-%d", rand() % 900);
+		if (rand() % 2 == 0)
+			put(name, DEVICE_ACTIVE);
+		else
+			take_away(name);
+		snprintf(name, sizeof(name), "fixed-%d", step % 50);
+		struct channel_device d = device(name, DEVICE_ACTIVE);
+		d.records_per_s = d.bytes_per_s = (uint32_t)step;
+		device_table_apply(t, &d, 1);
+	}
+	atomic_store(&done, true);
+	for (int i = 0; i < 2; i++) {
+		pthread_join(threads[i], &bad);
+		assert_null(bad);
+	}
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void) {
+	const struct CMUnitTest tests[] = {
+		TEST(what_is_put_is_found_until_removed),
+		TEST(a_full_table_says_so_and_keeps_what_it_has),
+		TEST(agrees_with_a_naive_oracle),
+		TEST(a_whole_transfer_drops_what_it_does_not_mention),
+		TEST(a_quota_lets_a_second_through_and_then_its_rate),
+		TEST(contacts_are_reported_once),
+		TEST(a_snapshot_comes_back_and_a_broken_one_changes_nothing),
+		TEST(readers_never_miss_what_is_there),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
