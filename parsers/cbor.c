@@ -3,37 +3,15 @@
 // integers; inner maps and arrays are flattened.
 #include "parsers/cbor_read.h"
 
-static enum payload_rc
-flatten(struct cbor_source *s, struct view path, CborValue *container, uint32_t depth);
-
-static enum payload_rc
-member(struct cbor_source *s, struct view name, CborValue *it, uint32_t depth) {
+// A key and the path before it. Integers as keys are common where bytes are few.
+static enum payload_rc key(struct cbor_source *s, struct view path, struct view *name) {
+	struct cbor_head h;
 	struct value v;
 	uint64_t tag;
 
-	if (cbor_value_is_container(it))
-		return depth == PAYLOAD_DEPTH_MAX ? PAYLOAD_TOO_DEEP
-						  : flatten(s, name, it, depth + 1);
-	CborValue before = *it;
-	enum payload_rc rc = cbor_scalar(s, it, &v);
+	enum payload_rc rc = cbor_head(s, &h, &tag);
 	if (rc == PAYLOAD_OK)
-		return readings_field(s->f, name, (struct view) {0}, &v);
-	if (rc != PAYLOAD_BAD_TYPE)
-		return rc;
-	// A tagged container: the tag says nothing that we use.
-	*it = before;
-	rc = cbor_tags(it, &tag);
-	if (rc != PAYLOAD_OK)
-		return rc;
-	return cbor_value_is_container(it) ? member(s, name, it, depth) : PAYLOAD_BAD_TYPE;
-}
-
-// A key and the path before it. Integers as keys are common where bytes are few.
-static enum payload_rc
-key(struct cbor_source *s, struct view path, CborValue *it, struct view *name) {
-	struct value v;
-
-	enum payload_rc rc = cbor_scalar(s, it, &v);
+		rc = cbor_scalar(s, &h, tag, &v);
 	if (rc != PAYLOAD_OK)
 		return rc;
 	if (v.kind == VALUE_STRING) {
@@ -46,57 +24,75 @@ key(struct cbor_source *s, struct view path, CborValue *it, struct view *name) {
 }
 
 static enum payload_rc
-flatten(struct cbor_source *s, struct view path, CborValue *container, uint32_t depth) {
-	bool is_map = cbor_value_get_type(container) == CborMapType;
-	CborValue it;
+flatten(struct cbor_source *s, struct view path, const struct cbor_head *h, uint32_t depth);
 
-	enum payload_rc rc = cbor_rc(cbor_value_enter_container(container, &it));
-	for (int64_t i = 0; rc == PAYLOAD_OK && !cbor_value_at_end(&it); i++) {
-		struct view name;
-		rc = is_map ? key(s, path, &it, &name) : readings_join_i64(s->f, path, i, &name);
-		if (rc == PAYLOAD_OK && cbor_value_at_end(&it))
-			return PAYLOAD_BAD_SYNTAX; // a key without a value
-		if (rc == PAYLOAD_OK)
-			rc = member(s, name, &it, depth);
-	}
-	return rc == PAYLOAD_OK ? cbor_rc(cbor_value_leave_container(container, &it)) : rc;
-}
-
-static enum payload_rc map_reading(struct cbor_source *s, CborValue *it) {
+static enum payload_rc member(struct cbor_source *s, struct view name, uint32_t depth) {
+	struct cbor_head h;
+	struct value v;
 	uint64_t tag;
 
-	enum payload_rc rc = cbor_tags(it, &tag);
+	enum payload_rc rc = cbor_head(s, &h, &tag);
 	if (rc != PAYLOAD_OK)
 		return rc;
-	if (cbor_value_get_type(it) != CborMapType)
-		return PAYLOAD_BAD_TYPE;
-	rc = readings_open(s->f);
+	rc = cbor_scalar(s, &h, tag, &v);
 	if (rc == PAYLOAD_OK)
-		rc = flatten(s, (struct view) {0}, it, 1);
+		return readings_field(s->f, name, (struct view) {0}, &v);
+	if (rc != PAYLOAD_BAD_TYPE || !cbor_is_container(&h))
+		return rc;
+	return depth == PAYLOAD_DEPTH_MAX ? PAYLOAD_TOO_DEEP : flatten(s, name, &h, depth + 1);
+}
+
+static enum payload_rc
+flatten(struct cbor_source *s, struct view path, const struct cbor_head *h, uint32_t depth) {
+	struct cbor_scope scope = cbor_enter(h);
+
+	for (int64_t i = 0; cbor_more(s, &scope); i++) {
+		struct view name;
+		enum payload_rc rc = h->major == CBOR_MAP ? key(s, path, &name)
+							  : readings_join_i64(s->f, path, i, &name);
+		if (rc == PAYLOAD_OK)
+			rc = member(s, name, depth);
+		if (rc != PAYLOAD_OK)
+			return rc;
+	}
+	return cbor_rc(s);
+}
+
+static enum payload_rc map_reading(struct cbor_source *s, const struct cbor_head *h) {
+	if (h->major != CBOR_MAP)
+		return PAYLOAD_BAD_TYPE;
+	enum payload_rc rc = readings_open(s->f);
+	if (rc == PAYLOAD_OK)
+		rc = flatten(s, (struct view) {0}, h, 1);
 	return rc == PAYLOAD_OK ? readings_close(s->f) : rc;
 }
 
-enum payload_rc cbor_decode(struct view payload, struct readings_filler *f) {
-	struct cbor_source s = {.payload = payload, .f = f};
-	CborValue root;
-	CborValue it;
+static enum payload_rc array_readings(struct cbor_source *s, const struct cbor_head *h) {
+	struct cbor_scope scope = cbor_enter(h);
+	struct cbor_head in;
 	uint64_t tag;
 
-	enum payload_rc rc = cbor_begin(&s, &root);
-	if (rc == PAYLOAD_OK)
-		rc = cbor_tags(&root, &tag);
-	if (rc != PAYLOAD_OK)
-		return rc;
-	if (cbor_value_get_type(&root) != CborArrayType) {
-		rc = map_reading(&s, &root);
-		return rc == PAYLOAD_OK ? cbor_end(&s, &root) : rc;
+	while (cbor_more(s, &scope)) {
+		enum payload_rc rc = cbor_head(s, &in, &tag);
+		if (rc == PAYLOAD_OK)
+			rc = map_reading(s, &in);
+		if (rc != PAYLOAD_OK)
+			return rc;
 	}
-	rc = cbor_rc(cbor_value_enter_container(&root, &it));
-	if (rc == PAYLOAD_OK && cbor_value_at_end(&it))
-		return PAYLOAD_NO_FIELDS;
-	while (rc == PAYLOAD_OK && !cbor_value_at_end(&it))
-		rc = map_reading(&s, &it);
+	if (s->r.failed)
+		return PAYLOAD_TRUNCATED;
+	return s->f->open != nullptr ? PAYLOAD_OK : PAYLOAD_NO_FIELDS;
+}
+
+enum payload_rc cbor_decode(struct view payload, struct readings_filler *f) {
+	struct cbor_source s = {.r = rd_from(payload), .f = f};
+	struct cbor_head h;
+	uint64_t tag;
+
+	enum payload_rc rc = cbor_head(&s, &h, &tag);
 	if (rc == PAYLOAD_OK)
-		rc = cbor_rc(cbor_value_leave_container(&root, &it));
-	return rc == PAYLOAD_OK ? cbor_end(&s, &root) : rc;
+		rc = h.major == CBOR_ARRAY ? array_readings(&s, &h) : map_reading(&s, &h);
+	if (rc == PAYLOAD_OK && rd_left(&s.r) > 0)
+		return PAYLOAD_BAD_SYNTAX;
+	return rc;
 }

@@ -4,201 +4,295 @@
 #include "parsers/utf8.h"
 
 #include <math.h>
-#include <stdio.h>
+
+#define INDEFINITE 31
+#define BREAK 0xff
 
 #define TAG_BIGNUM 2
 #define TAG_NEGATIVE_BIGNUM 3
 #define TAG_DECIMAL_FRACTION 4
 
-enum payload_rc cbor_rc(CborError err) {
-	switch (err) {
-	case CborNoError:
+#define SIMPLE_FALSE 20
+#define SIMPLE_TRUE 21
+#define SIMPLE_NULL 22
+#define SIMPLE_UNDEFINED 23
+#define FLOAT_HALF 25
+#define FLOAT_SINGLE 26
+#define FLOAT_DOUBLE 27
+
+static enum payload_rc one_head(struct rd *r, struct cbor_head *h) {
+	uint8_t first = rd_u8(r);
+
+	h->major = (enum cbor_major)(first >> 5);
+	h->info = first & 0x1f;
+	if (h->info < 24) {
+		h->argument = h->info;
+	} else {
+		switch (h->info) {
+		case 24:
+			h->argument = rd_u8(r);
+			break;
+		case 25:
+			h->argument = rd_be16(r);
+			break;
+		case 26:
+			h->argument = rd_be32(r);
+			break;
+		case 27:
+			h->argument = rd_be64(r);
+			break;
+		case INDEFINITE:
+			h->argument = 0;
+			// Only strings and containers have no length; a break stands elsewhere.
+			if (!r->failed && (h->major < CBOR_BYTES || h->major > CBOR_MAP))
+				return PAYLOAD_BAD_SYNTAX;
+			break;
+		default:
+			return r->failed ? PAYLOAD_TRUNCATED : PAYLOAD_BAD_SYNTAX;
+		}
+	}
+	return r->failed ? PAYLOAD_TRUNCATED : PAYLOAD_OK;
+}
+
+enum payload_rc cbor_head(struct cbor_source *s, struct cbor_head *h, uint64_t *tag) {
+	enum payload_rc rc = one_head(&s->r, h);
+
+	*tag = CBOR_NO_TAG;
+	while (rc == PAYLOAD_OK && h->major == CBOR_TAG) {
+		*tag = h->argument;
+		rc = one_head(&s->r, h);
+	}
+	return rc;
+}
+
+bool cbor_more(struct cbor_source *s, struct cbor_scope *scope) {
+	if (!scope->indefinite)
+		return scope->left-- > 0;
+	if (rd_left(&s->r) > 0 && *s->r.p != BREAK)
+		return true;
+	rd_u8(&s->r);
+	return false;
+}
+
+static struct view take(struct cbor_source *s, uint64_t len) {
+	if (len > rd_left(&s->r)) {
+		s->r.failed = true;
+		return (struct view) {0};
+	}
+	return rd_take(&s->r, (uint32_t)len);
+}
+
+// Section 3.2.3: definite chunks of the same kind, put together.
+static enum payload_rc chunked(struct cbor_source *s, enum cbor_major major, struct view *out) {
+	struct cbor_scope scope = {.indefinite = true};
+	uint8_t *text = readings_text(s->f, 0);
+	uint32_t len = 0;
+
+	while (cbor_more(s, &scope)) {
+		struct cbor_head h;
+		enum payload_rc rc = one_head(&s->r, &h);
+		if (rc != PAYLOAD_OK)
+			return rc;
+		if (h.major != major || h.info == INDEFINITE)
+			return PAYLOAD_BAD_SYNTAX;
+		struct view chunk = take(s, h.argument);
+		if (s->r.failed)
+			return PAYLOAD_TRUNCATED;
+		uint8_t *to = readings_text(s->f, chunk.len);
+		if (to == nullptr)
+			return PAYLOAD_TOO_LARGE;
+		if (chunk.len > 0)
+			memcpy(to, chunk.p, chunk.len);
+		len += chunk.len;
+	}
+	*out = view_of(text, len);
+	return cbor_rc(s);
+}
+
+static enum payload_rc string(struct cbor_source *s, const struct cbor_head *h, struct value *v) {
+	enum payload_rc rc = PAYLOAD_OK;
+
+	if (h->info == INDEFINITE) {
+		rc = chunked(s, h->major, &v->s);
+	} else {
+		v->s = take(s, h->argument);
+		rc = cbor_rc(s);
+	}
+	v->kind = h->major == CBOR_TEXT ? VALUE_STRING : VALUE_BYTES;
+	if (rc == PAYLOAD_OK && v->kind == VALUE_STRING && !utf8_valid(v->s))
+		return PAYLOAD_BAD_UTF8;
+	return rc;
+}
+
+static enum payload_rc integer(const struct cbor_head *h, struct value *v) {
+	v->kind = VALUE_I64;
+	if (h->major == CBOR_NEGATIVE) {
+		if (h->argument > INT64_MAX)
+			return PAYLOAD_BAD_NUMBER;
+		v->i = -1 - (int64_t)h->argument;
 		return PAYLOAD_OK;
-	case CborErrorUnexpectedEOF:
-	case CborErrorAdvancePastEOF:
-		return PAYLOAD_TRUNCATED;
-	case CborErrorNestingTooDeep:
-		return PAYLOAD_TOO_DEEP;
-	case CborErrorDataTooLarge:
-		return PAYLOAD_TOO_LARGE;
+	}
+	if (h->argument > INT64_MAX)
+		v->kind = VALUE_U64;
+	v->u = h->argument;
+	return PAYLOAD_OK;
+}
+
+// IEEE 754 binary16 (appendix D).
+static double half(uint16_t bits) {
+	int exponent = bits >> 10 & 0x1f;
+	double mantissa = bits & 0x3ff;
+	double v = exponent == 0 ? ldexp(mantissa, -24)
+		: exponent != 31 ? ldexp(mantissa + 1024, exponent - 25)
+		: mantissa == 0	 ? (double)INFINITY
+				 : (double)NAN;
+
+	return (bits & 0x8000) != 0 ? -v : v;
+}
+
+static enum payload_rc floating(const struct cbor_head *h, struct value *v) {
+	uint32_t bits = (uint32_t)h->argument;
+	float f;
+
+	v->kind = VALUE_F64;
+	switch (h->info) {
+	case FLOAT_HALF:
+		v->f = half((uint16_t)bits);
+		break;
+	case FLOAT_SINGLE:
+		memcpy(&f, &bits, sizeof(f));
+		v->f = (double)f;
+		break;
 	default:
-		return PAYLOAD_BAD_SYNTAX;
+		memcpy(&v->f, &h->argument, sizeof(v->f));
+		break;
+	}
+	return isfinite(v->f) ? PAYLOAD_OK : PAYLOAD_NOT_FINITE;
+}
+
+static enum payload_rc simple(const struct cbor_head *h, struct value *v) {
+	switch (h->info) {
+	case SIMPLE_FALSE:
+	case SIMPLE_TRUE:
+		v->kind = VALUE_BOOL;
+		v->b = h->info == SIMPLE_TRUE;
+		return PAYLOAD_OK;
+	case SIMPLE_NULL:
+	case SIMPLE_UNDEFINED:
+		v->kind = VALUE_NULL;
+		return PAYLOAD_OK;
+	case FLOAT_HALF:
+	case FLOAT_SINGLE:
+	case FLOAT_DOUBLE:
+		return floating(h, v);
+	case 24: // one byte, of which the values below 32 are not well-formed (section 3.3)
+		return h->argument < 32 ? PAYLOAD_BAD_SYNTAX : PAYLOAD_BAD_TYPE;
+	default:
+		return PAYLOAD_BAD_TYPE;
 	}
 }
 
-enum payload_rc cbor_begin(struct cbor_source *s, CborValue *root) {
-	return cbor_rc(cbor_parser_init(s->payload.p, s->payload.len, 0, &s->parser, root));
+static uint32_t decimal(char *to, int64_t v) {
+	uint64_t rest = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
+	char digits[20];
+	uint32_t first = sizeof(digits);
+	uint32_t n = 0;
+
+	do {
+		digits[--first] = (char)('0' + rest % 10);
+		rest /= 10;
+	} while (rest != 0);
+	if (v < 0)
+		to[n++] = '-';
+	memcpy(to + n, digits + first, sizeof(digits) - first);
+	return n + (uint32_t)sizeof(digits) - first;
 }
 
-enum payload_rc cbor_end(const struct cbor_source *s, const CborValue *root) {
-	return cbor_value_get_next_byte(root) == s->payload.p + s->payload.len ? PAYLOAD_OK
-									       : PAYLOAD_BAD_SYNTAX;
-}
+// Section 3.4.4: [exponent, mantissa], base 10. Read as its text says, so that it rounds as a
+// decimal number does.
+static enum payload_rc
+decimal_fraction(struct cbor_source *s, const struct cbor_head *h, struct value *v) {
+	struct cbor_scope scope = cbor_enter(h);
+	struct value part[2];
+	char text[NUMBER_TEXT_MAX];
+	struct cbor_head in;
+	uint64_t tag;
 
-enum payload_rc cbor_tags(CborValue *it, uint64_t *tag) {
-	*tag = CBOR_NO_TAG;
-	while (cbor_value_is_tag(it)) {
-		cbor_value_get_tag(it, tag);
-		enum payload_rc rc = cbor_rc(cbor_value_advance_fixed(it));
+	if (h->major != CBOR_ARRAY)
+		return PAYLOAD_BAD_TYPE;
+	for (int i = 0; i < 2; i++) {
+		if (!cbor_more(s, &scope))
+			return s->r.failed ? PAYLOAD_TRUNCATED : PAYLOAD_BAD_SYNTAX;
+		enum payload_rc rc = cbor_head(s, &in, &tag);
+		if (rc == PAYLOAD_OK && (in.major > CBOR_NEGATIVE || tag != CBOR_NO_TAG))
+			rc = PAYLOAD_BAD_TYPE;
+		if (rc == PAYLOAD_OK)
+			rc = integer(&in, &part[i]);
 		if (rc != PAYLOAD_OK)
 			return rc;
 	}
-	return PAYLOAD_OK;
-}
-
-// Bytes of a head (RFC 8949, section 3) by its first byte.
-static uint32_t head_len(uint8_t first) {
-	uint8_t info = first & 0x1f;
-
-	return info < 24 ? 1 : 1 + (1u << (info - 24));
-}
-
-static enum payload_rc chunked(struct cbor_source *s, CborValue *it, struct view *out) {
-	uint8_t *text = readings_text(s->f, 0);
-	uint32_t len = 0;
-	CborError err = cbor_value_begin_string_iteration(it);
-
-	while (err == CborNoError) {
-		const void *chunk;
-		size_t n;
-		err = _cbor_value_get_string_chunk(it, &chunk, &n, it);
-		if (err != CborNoError)
-			break;
-		if (n > PAYLOAD_MAX)
-			return PAYLOAD_TRUNCATED;
-		uint8_t *to = readings_text(s->f, (uint32_t)n);
-		if (to == nullptr)
-			return PAYLOAD_TOO_LARGE;
-		if (n > 0)
-			memcpy(to, chunk, n);
-		len += (uint32_t)n;
-	}
-	if (err == CborErrorNoMoreStringChunks)
-		err = cbor_value_finish_string_iteration(it);
-	*out = view_of(text, len);
-	return cbor_rc(err);
-}
-
-static enum payload_rc string(struct cbor_source *s, CborValue *it, struct view *out) {
-	size_t len;
-
-	if (!cbor_value_is_length_known(it))
-		return chunked(s, it, out);
-	const uint8_t *head = cbor_value_get_next_byte(it);
-	CborError err = cbor_value_get_string_length(it, &len);
-	if (err == CborNoError)
-		err = cbor_value_advance(it);
-	if (err != CborNoError)
-		return cbor_rc(err);
-	*out = view_of(head + head_len(*head), (uint32_t)len);
-	return PAYLOAD_OK;
-}
-
-static enum payload_rc integer(CborValue *it, struct value *v) {
-	uint64_t raw;
-
-	cbor_value_get_raw_integer(it, &raw);
-	if (cbor_value_is_unsigned_integer(it)) {
-		v->kind = raw > INT64_MAX ? VALUE_U64 : VALUE_I64;
-		v->u = raw;
-	} else {
-		if (raw > INT64_MAX)
-			return PAYLOAD_BAD_NUMBER;
-		v->kind = VALUE_I64;
-		v->i = -(int64_t)raw - 1;
-	}
-	return cbor_rc(cbor_value_advance_fixed(it));
-}
-
-static enum payload_rc floating(CborValue *it, struct value *v) {
-	float f = 0;
-
-	v->kind = VALUE_F64;
-	switch (cbor_value_get_type(it)) {
-	case CborHalfFloatType:
-		cbor_value_get_half_float_as_float(it, &f);
-		v->f = (double)f;
-		break;
-	case CborFloatType:
-		cbor_value_get_float(it, &f);
-		v->f = (double)f;
-		break;
-	default:
-		cbor_value_get_double(it, &v->f);
-		break;
-	}
-	if (!isfinite(v->f))
-		return PAYLOAD_NOT_FINITE;
-	return cbor_rc(cbor_value_advance_fixed(it));
-}
-
-// RFC 8949, section 3.4.4: [exponent, mantissa], base 10. Read as the text says it, so that it
-// rounds as a decimal number does.
-static enum payload_rc decimal_fraction(CborValue *it, struct value *v) {
-	struct value part[2];
-	char text[NUMBER_TEXT_MAX];
-	CborValue in;
-
-	if (cbor_value_get_type(it) != CborArrayType)
-		return PAYLOAD_BAD_TYPE;
-	enum payload_rc rc = cbor_rc(cbor_value_enter_container(it, &in));
-	for (int i = 0; i < 2 && rc == PAYLOAD_OK; i++) {
-		if (cbor_value_at_end(&in))
-			return PAYLOAD_BAD_SYNTAX;
-		if (!cbor_value_is_integer(&in))
-			return PAYLOAD_BAD_TYPE;
-		rc = integer(&in, &part[i]);
-	}
-	if (rc != PAYLOAD_OK)
-		return rc;
-	if (!cbor_value_at_end(&in))
+	if (cbor_more(s, &scope))
 		return PAYLOAD_BAD_SYNTAX;
-	rc = cbor_rc(cbor_value_leave_container(it, &in));
-	if (rc != PAYLOAD_OK)
-		return rc;
+	if (s->r.failed)
+		return PAYLOAD_TRUNCATED;
 	if (part[0].kind != VALUE_I64 || part[1].kind != VALUE_I64 || part[0].i > 400
 	    || part[0].i < -400)
 		return PAYLOAD_BAD_NUMBER;
-	int n = snprintf(
-		text, sizeof(text), "%lldE%lld", (long long)part[1].i, (long long)part[0].i
-	);
+	uint32_t n = decimal(text, part[1].i);
+	text[n++] = 'E';
+	n += decimal(text + n, part[0].i);
 	v->kind = VALUE_F64;
-	return number_f64(view_of(text, (uint32_t)n), &v->f);
+	return number_f64(view_of(text, n), &v->f);
 }
 
-enum payload_rc cbor_scalar(struct cbor_source *s, CborValue *it, struct value *v) {
-	uint64_t tag;
-	enum payload_rc rc = cbor_tags(it, &tag);
-
-	if (rc != PAYLOAD_OK)
-		return rc;
+enum payload_rc
+cbor_scalar(struct cbor_source *s, const struct cbor_head *h, uint64_t tag, struct value *v) {
 	if (tag == TAG_DECIMAL_FRACTION)
-		return decimal_fraction(it, v);
+		return decimal_fraction(s, h, v);
 	if (tag == TAG_BIGNUM || tag == TAG_NEGATIVE_BIGNUM)
 		return PAYLOAD_BAD_NUMBER;
-	switch (cbor_value_get_type(it)) {
-	case CborIntegerType:
-		return integer(it, v);
-	case CborTextStringType:
-		v->kind = VALUE_STRING;
-		rc = string(s, it, &v->s);
-		return rc == PAYLOAD_OK && !utf8_valid(v->s) ? PAYLOAD_BAD_UTF8 : rc;
-	case CborByteStringType:
-		v->kind = VALUE_BYTES;
-		return string(s, it, &v->s);
-	case CborBooleanType:
-		v->kind = VALUE_BOOL;
-		cbor_value_get_boolean(it, &v->b);
-		return cbor_rc(cbor_value_advance_fixed(it));
-	case CborNullType:
-	case CborUndefinedType:
-		v->kind = VALUE_NULL;
-		return cbor_rc(cbor_value_advance_fixed(it));
-	case CborHalfFloatType:
-	case CborFloatType:
-	case CborDoubleType:
-		return floating(it, v);
+	switch (h->major) {
+	case CBOR_UNSIGNED:
+	case CBOR_NEGATIVE:
+		return integer(h, v);
+	case CBOR_BYTES:
+	case CBOR_TEXT:
+		return string(s, h, v);
+	case CBOR_SIMPLE:
+		return simple(h, v);
 	default:
 		return PAYLOAD_BAD_TYPE;
 	}
+}
+
+static enum payload_rc skip(struct cbor_source *s, const struct cbor_head *h, uint32_t depth) {
+	struct cbor_scope scope = cbor_enter(h);
+	struct cbor_head in;
+	struct value v;
+	uint64_t tag;
+
+	if (!cbor_is_container(h)) {
+		enum payload_rc rc = cbor_scalar(s, h, CBOR_NO_TAG, &v);
+		// Values without meaning to us are none of our business where we skip.
+		return rc == PAYLOAD_BAD_TYPE || rc == PAYLOAD_BAD_NUMBER
+				|| rc == PAYLOAD_NOT_FINITE
+			? PAYLOAD_OK
+			: rc;
+	}
+	if (depth == PAYLOAD_DEPTH_MAX)
+		return PAYLOAD_TOO_DEEP;
+	while (cbor_more(s, &scope)) {
+		for (int i = h->major == CBOR_MAP ? 2 : 1; i > 0; i--) {
+			enum payload_rc rc = cbor_head(s, &in, &tag);
+			if (rc == PAYLOAD_OK)
+				rc = skip(s, &in, depth + 1);
+			if (rc != PAYLOAD_OK)
+				return rc;
+		}
+	}
+	return cbor_rc(s);
+}
+
+enum payload_rc cbor_skip(struct cbor_source *s, const struct cbor_head *h) {
+	return skip(s, h, 1);
 }

@@ -3,67 +3,76 @@
 #include "parsers/cbor_read.h"
 #include "parsers/senml.h"
 
-static enum payload_rc pair(struct cbor_source *s, struct senml_record *r, CborValue *it) {
+static enum payload_rc pair(struct cbor_source *s, struct senml_record *r) {
+	enum senml_label label;
+	struct cbor_head h;
 	struct value key;
 	struct value v;
+	uint64_t tag;
 
-	enum payload_rc rc = cbor_scalar(s, it, &key);
+	enum payload_rc rc = cbor_head(s, &h, &tag);
+	if (rc == PAYLOAD_OK)
+		rc = cbor_scalar(s, &h, tag, &key);
 	if (rc != PAYLOAD_OK)
 		return rc;
-	if (cbor_value_at_end(it))
-		return PAYLOAD_BAD_SYNTAX;
-	enum senml_label label = SENML_UNKNOWN;
 	if (key.kind == VALUE_I64)
 		label = senml_label_number(key.i);
 	else if (key.kind == VALUE_STRING)
 		label = senml_label_text(key.s);
 	else
 		return PAYLOAD_BAD_TYPE;
+
+	rc = cbor_head(s, &h, &tag);
+	if (rc != PAYLOAD_OK)
+		return rc;
 	if (label == SENML_UNKNOWN) {
 		if (key.kind == VALUE_STRING && senml_must_understand(key.s))
 			return PAYLOAD_BAD_VERSION;
-		return cbor_rc(cbor_value_advance(it));
+		return cbor_skip(s, &h);
 	}
-	rc = cbor_scalar(s, it, &v);
+	rc = cbor_scalar(s, &h, tag, &v);
 	return rc == PAYLOAD_OK ? senml_set(r, label, &v) : rc;
 }
 
-static enum payload_rc record(struct cbor_source *s, struct senml_pack *p, CborValue *map) {
+static enum payload_rc record(struct cbor_source *s, struct senml_pack *p) {
 	struct senml_record r;
-	CborValue it;
+	struct cbor_head h;
+	uint64_t tag;
 
-	if (cbor_value_get_type(map) != CborMapType)
+	enum payload_rc rc = cbor_head(s, &h, &tag);
+	if (rc != PAYLOAD_OK)
+		return rc;
+	if (h.major != CBOR_MAP)
 		return PAYLOAD_BAD_TYPE;
+	struct cbor_scope scope = cbor_enter(&h);
 	r.present = 0;
-	enum payload_rc rc = cbor_rc(cbor_value_enter_container(map, &it));
-	while (rc == PAYLOAD_OK && !cbor_value_at_end(&it))
-		rc = pair(s, &r, &it);
-	if (rc == PAYLOAD_OK)
-		rc = cbor_rc(cbor_value_leave_container(map, &it));
-	return rc == PAYLOAD_OK ? senml_resolve(p, &r) : rc;
+	while (cbor_more(s, &scope)) {
+		rc = pair(s, &r);
+		if (rc != PAYLOAD_OK)
+			return rc;
+	}
+	return s->r.failed ? PAYLOAD_TRUNCATED : senml_resolve(p, &r);
 }
 
 enum payload_rc senml_cbor_decode(struct view payload, struct readings_filler *f) {
-	struct cbor_source s = {.payload = payload, .f = f};
+	struct cbor_source s = {.r = rd_from(payload), .f = f};
 	struct senml_pack p;
-	CborValue root;
-	CborValue it;
+	struct cbor_head h;
 	uint64_t tag;
 
-	enum payload_rc rc = cbor_begin(&s, &root);
-	if (rc == PAYLOAD_OK)
-		rc = cbor_tags(&root, &tag);
+	enum payload_rc rc = cbor_head(&s, &h, &tag);
 	if (rc != PAYLOAD_OK)
 		return rc;
-	if (cbor_value_get_type(&root) != CborArrayType)
+	if (h.major != CBOR_ARRAY)
 		return PAYLOAD_BAD_TYPE;
+	struct cbor_scope scope = cbor_enter(&h);
 	senml_begin(&p, f);
-	rc = cbor_rc(cbor_value_enter_container(&root, &it));
-	while (rc == PAYLOAD_OK && !cbor_value_at_end(&it))
-		rc = record(&s, &p, &it);
-	if (rc == PAYLOAD_OK)
-		rc = cbor_rc(cbor_value_leave_container(&root, &it));
-	if (rc == PAYLOAD_OK)
-		rc = cbor_end(&s, &root);
-	return rc == PAYLOAD_OK ? senml_end(&p) : rc;
+	while (cbor_more(&s, &scope)) {
+		rc = record(&s, &p);
+		if (rc != PAYLOAD_OK)
+			return rc;
+	}
+	if (s.r.failed)
+		return PAYLOAD_TRUNCATED;
+	return rd_left(&s.r) > 0 ? PAYLOAD_BAD_SYNTAX : senml_end(&p);
 }
