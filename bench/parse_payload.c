@@ -3,7 +3,9 @@
 #include "bench/cycles.h"
 #include "bench/payloads.h"
 
-#define REPEAT 1000
+#include <string.h>
+
+#define REPEAT 10000
 
 static struct readings readings;
 static struct payload_decoder *decoder;
@@ -22,10 +24,13 @@ static void decode(void *input) {
 	}
 }
 
-int main(void) {
+// With an argument, only the input of that name.
+int main(int argc, char **argv) {
 	decoder = payload_decoder_init(aligned_alloc(64, payload_decoder_size()));
 	for (uint32_t i = 0; i < bench_payload_count; i++) {
 		struct bench_payload p = bench_payloads[i];
+		if (argc > 1 && strcmp(argv[1], p.name) != 0)
+			continue;
 		double cycles = cycles_per_operation(decode, &p, REPEAT);
 		printf("{\"what\":\"parse\",\"input\":\"%s\",\"bytes\":%u,\"fields\":%u,\"cycles\":"
 		       "%.0f}\n",

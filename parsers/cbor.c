@@ -4,39 +4,40 @@
 #include "parsers/cbor_read.h"
 
 // A key and the path before it. Integers as keys are common where bytes are few.
-static enum payload_rc key(struct cbor_source *s, struct view path, struct view *name) {
+static struct view key(struct cbor_source *s, struct view path, enum payload_rc *rc) {
 	struct cbor_head h;
 	struct value v;
 	uint64_t tag;
 
-	enum payload_rc rc = cbor_head(s, &h, &tag);
-	if (rc == PAYLOAD_OK)
-		rc = cbor_scalar(s, &h, tag, &v);
-	if (rc != PAYLOAD_OK)
-		return rc;
-	if (v.kind == VALUE_STRING) {
-		*name = v.s;
-		return path.p != nullptr ? readings_join(s->f, path, v.s, name) : PAYLOAD_OK;
-	}
-	if (v.kind != VALUE_I64)
-		return PAYLOAD_BAD_TYPE;
-	return readings_join_i64(s->f, path, v.i, name);
+	*rc = cbor_head(s, &h, &tag);
+	if (*rc == PAYLOAD_OK && h.major == CBOR_TEXT && path.p == nullptr)
+		return cbor_text(s, &h, rc);
+	if (*rc == PAYLOAD_OK)
+		*rc = cbor_scalar(s, &h, tag, &v);
+	if (*rc != PAYLOAD_OK)
+		return (struct view) {0};
+	if (v.kind == VALUE_STRING)
+		return readings_join(s->f, path, v.s, rc);
+	if (v.kind == VALUE_I64)
+		return readings_join_i64(s->f, path, v.i, rc);
+	*rc = PAYLOAD_BAD_TYPE;
+	return (struct view) {0};
 }
 
 static enum payload_rc
 flatten(struct cbor_source *s, struct view path, const struct cbor_head *h, uint32_t depth);
 
 static enum payload_rc member(struct cbor_source *s, struct view name, uint32_t depth) {
+	struct value *v = readings_slot(s->f);
 	struct cbor_head h;
-	struct value v;
 	uint64_t tag;
 
 	enum payload_rc rc = cbor_head(s, &h, &tag);
 	if (rc != PAYLOAD_OK)
 		return rc;
-	rc = cbor_scalar(s, &h, tag, &v);
+	rc = cbor_scalar(s, &h, tag, v);
 	if (rc == PAYLOAD_OK)
-		return readings_field(s->f, name, (struct view) {0}, &v);
+		return readings_field(s->f, name, (struct view) {0}, v);
 	if (rc != PAYLOAD_BAD_TYPE || !cbor_is_container(&h))
 		return rc;
 	return depth == PAYLOAD_DEPTH_MAX ? PAYLOAD_TOO_DEEP : flatten(s, name, &h, depth + 1);
@@ -47,9 +48,9 @@ flatten(struct cbor_source *s, struct view path, const struct cbor_head *h, uint
 	struct cbor_scope scope = cbor_enter(h);
 
 	for (int64_t i = 0; cbor_more(s, &scope); i++) {
-		struct view name;
-		enum payload_rc rc = h->major == CBOR_MAP ? key(s, path, &name)
-							  : readings_join_i64(s->f, path, i, &name);
+		enum payload_rc rc = PAYLOAD_OK;
+		struct view name = h->major == CBOR_MAP ? key(s, path, &rc)
+							: readings_join_i64(s->f, path, i, &rc);
 		if (rc == PAYLOAD_OK)
 			rc = member(s, name, depth);
 		if (rc != PAYLOAD_OK)

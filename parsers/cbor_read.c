@@ -3,6 +3,7 @@
 #include "parsers/number.h"
 #include "parsers/utf8.h"
 
+#include <endian.h>
 #include <math.h>
 
 #define INDEFINITE 31
@@ -20,38 +21,55 @@
 #define FLOAT_SINGLE 26
 #define FLOAT_DOUBLE 27
 
-static enum payload_rc one_head(struct rd *r, struct cbor_head *h) {
-	uint8_t first = rd_u8(r);
+// The argument behind the first byte: 1, 2, 4 or 8 bytes, big-endian.
+static uint64_t long_argument(const uint8_t *p, uint8_t info) {
+	uint64_t v64;
+	uint32_t v32;
+	uint16_t v16;
 
-	h->major = (enum cbor_major)(first >> 5);
-	h->info = first & 0x1f;
-	if (h->info < 24) {
-		h->argument = h->info;
-	} else {
-		switch (h->info) {
-		case 24:
-			h->argument = rd_u8(r);
-			break;
-		case 25:
-			h->argument = rd_be16(r);
-			break;
-		case 26:
-			h->argument = rd_be32(r);
-			break;
-		case 27:
-			h->argument = rd_be64(r);
-			break;
-		case INDEFINITE:
-			h->argument = 0;
-			// Only strings and containers have no length; a break stands elsewhere.
-			if (!r->failed && (h->major < CBOR_BYTES || h->major > CBOR_MAP))
-				return PAYLOAD_BAD_SYNTAX;
-			break;
-		default:
-			return r->failed ? PAYLOAD_TRUNCATED : PAYLOAD_BAD_SYNTAX;
-		}
+	switch (info) {
+	case 24:
+		return p[0];
+	case 25:
+		memcpy(&v16, p, sizeof(v16));
+		return be16toh(v16);
+	case 26:
+		memcpy(&v32, p, sizeof(v32));
+		return be32toh(v32);
+	default:
+		memcpy(&v64, p, sizeof(v64));
+		return be64toh(v64);
 	}
-	return r->failed ? PAYLOAD_TRUNCATED : PAYLOAD_OK;
+}
+
+static inline enum payload_rc one_head(struct rd *r, struct cbor_head *h) {
+	const uint8_t *p = r->p;
+	uint32_t left = rd_left(r);
+
+	if (left == 0) {
+		r->failed = true;
+		return PAYLOAD_TRUNCATED;
+	}
+	h->major = (enum cbor_major)(*p >> 5);
+	h->info = *p & 0x1f;
+	h->argument = h->info;
+	r->p = p + 1;
+	if (h->info < 24)
+		return PAYLOAD_OK;
+	if (h->info <= 27) {
+		uint32_t n = 1u << (h->info - 24);
+		if (left <= n) {
+			r->failed = true;
+			return PAYLOAD_TRUNCATED;
+		}
+		h->argument = long_argument(p + 1, h->info);
+		r->p = p + 1 + n;
+		return PAYLOAD_OK;
+	}
+	// Only strings and containers can have no length; a break stands elsewhere.
+	return h->info == INDEFINITE && h->major >= CBOR_BYTES && h->major <= CBOR_MAP
+		? PAYLOAD_OK
+		: PAYLOAD_BAD_SYNTAX;
 }
 
 enum payload_rc cbor_head(struct cbor_source *s, struct cbor_head *h, uint64_t *tag) {
@@ -83,45 +101,47 @@ static struct view take(struct cbor_source *s, uint64_t len) {
 }
 
 // Section 3.2.3: definite chunks of the same kind, put together.
-static enum payload_rc chunked(struct cbor_source *s, enum cbor_major major, struct view *out) {
+[[gnu::noinline]] static struct view
+chunked(struct cbor_source *s, enum cbor_major major, enum payload_rc *rc) {
 	struct cbor_scope scope = {.indefinite = true};
 	uint8_t *text = readings_text(s->f, 0);
+	struct cbor_head h;
 	uint32_t len = 0;
 
 	while (cbor_more(s, &scope)) {
-		struct cbor_head h;
-		enum payload_rc rc = one_head(&s->r, &h);
-		if (rc != PAYLOAD_OK)
-			return rc;
-		if (h.major != major || h.info == INDEFINITE)
-			return PAYLOAD_BAD_SYNTAX;
+		*rc = one_head(&s->r, &h);
+		if (*rc == PAYLOAD_OK && (h.major != major || h.info == INDEFINITE))
+			*rc = PAYLOAD_BAD_SYNTAX;
+		if (*rc != PAYLOAD_OK)
+			return (struct view) {0};
 		struct view chunk = take(s, h.argument);
-		if (s->r.failed)
-			return PAYLOAD_TRUNCATED;
 		uint8_t *to = readings_text(s->f, chunk.len);
-		if (to == nullptr)
-			return PAYLOAD_TOO_LARGE;
+		if (to == nullptr) {
+			*rc = PAYLOAD_TOO_LARGE;
+			return (struct view) {0};
+		}
 		if (chunk.len > 0)
 			memcpy(to, chunk.p, chunk.len);
 		len += chunk.len;
 	}
-	*out = view_of(text, len);
-	return cbor_rc(s);
+	*rc = cbor_rc(s);
+	return view_of(text, len);
 }
 
-static enum payload_rc string(struct cbor_source *s, const struct cbor_head *h, struct value *v) {
-	enum payload_rc rc = PAYLOAD_OK;
+static struct view string(struct cbor_source *s, const struct cbor_head *h, enum payload_rc *rc) {
+	if (h->info == INDEFINITE)
+		return chunked(s, h->major, rc);
+	struct view v = take(s, h->argument);
+	*rc = cbor_rc(s);
+	return v;
+}
 
-	if (h->info == INDEFINITE) {
-		rc = chunked(s, h->major, &v->s);
-	} else {
-		v->s = take(s, h->argument);
-		rc = cbor_rc(s);
-	}
-	v->kind = h->major == CBOR_TEXT ? VALUE_STRING : VALUE_BYTES;
-	if (rc == PAYLOAD_OK && v->kind == VALUE_STRING && !utf8_valid(v->s))
-		return PAYLOAD_BAD_UTF8;
-	return rc;
+struct view cbor_text(struct cbor_source *s, const struct cbor_head *h, enum payload_rc *rc) {
+	struct view text = string(s, h, rc);
+
+	if (*rc == PAYLOAD_OK && !utf8_valid(text))
+		*rc = PAYLOAD_BAD_UTF8;
+	return text;
 }
 
 static enum payload_rc integer(const struct cbor_head *h, struct value *v) {
@@ -139,7 +159,7 @@ static enum payload_rc integer(const struct cbor_head *h, struct value *v) {
 }
 
 // IEEE 754 binary16 (appendix D).
-static double half(uint16_t bits) {
+[[gnu::noinline]] static double half(uint16_t bits) {
 	int exponent = bits >> 10 & 0x1f;
 	double mantissa = bits & 0x3ff;
 	double v = exponent == 0 ? ldexp(mantissa, -24)
@@ -208,9 +228,10 @@ static uint32_t decimal(char *to, int64_t v) {
 	return n + (uint32_t)sizeof(digits) - first;
 }
 
+// Kept out of line, with its buffer and the stack check for it, as are all the rare ways.
 // Section 3.4.4: [exponent, mantissa], base 10. Read as its text says, so that it rounds as a
 // decimal number does.
-static enum payload_rc
+[[gnu::noinline]] static enum payload_rc
 decimal_fraction(struct cbor_source *s, const struct cbor_head *h, struct value *v) {
 	struct cbor_scope scope = cbor_enter(h);
 	struct value part[2];
@@ -247,6 +268,8 @@ decimal_fraction(struct cbor_source *s, const struct cbor_head *h, struct value 
 
 enum payload_rc
 cbor_scalar(struct cbor_source *s, const struct cbor_head *h, uint64_t tag, struct value *v) {
+	enum payload_rc rc = PAYLOAD_OK;
+
 	if (tag == TAG_DECIMAL_FRACTION)
 		return decimal_fraction(s, h, v);
 	if (tag == TAG_BIGNUM || tag == TAG_NEGATIVE_BIGNUM)
@@ -256,8 +279,13 @@ cbor_scalar(struct cbor_source *s, const struct cbor_head *h, uint64_t tag, stru
 	case CBOR_NEGATIVE:
 		return integer(h, v);
 	case CBOR_BYTES:
+		v->kind = VALUE_BYTES;
+		v->s = string(s, h, &rc);
+		return rc;
 	case CBOR_TEXT:
-		return string(s, h, v);
+		v->kind = VALUE_STRING;
+		v->s = cbor_text(s, h, &rc);
+		return rc;
 	case CBOR_SIMPLE:
 		return simple(h, v);
 	default:

@@ -63,5 +63,8 @@ static inline enum payload_rc cbor_rc(const struct cbor_source *s) {
 enum payload_rc
 cbor_scalar(struct cbor_source *s, const struct cbor_head *h, uint64_t tag, struct value *v);
 
+// The text string that `h` begins, checked to be UTF-8.
+struct view cbor_text(struct cbor_source *s, const struct cbor_head *h, enum payload_rc *rc);
+
 // Pass over the item that `h` begins, nested no deeper than PAYLOAD_DEPTH_MAX.
 enum payload_rc cbor_skip(struct cbor_source *s, const struct cbor_head *h);

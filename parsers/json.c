@@ -9,13 +9,13 @@ flatten(const struct json_source *s, struct view path, yyjson_val *container, ui
 
 static enum payload_rc
 member(const struct json_source *s, struct view name, yyjson_val *val, uint32_t depth) {
-	struct value v;
+	struct value *v = readings_slot(s->f);
 
 	if (unsafe_yyjson_is_ctn(val))
 		return depth == PAYLOAD_DEPTH_MAX ? PAYLOAD_TOO_DEEP
 						  : flatten(s, name, val, depth + 1);
-	enum payload_rc rc = json_scalar(s, val, &v);
-	return rc == PAYLOAD_OK ? readings_field(s->f, name, (struct view) {0}, &v) : rc;
+	enum payload_rc rc = json_scalar(s, val, v);
+	return rc == PAYLOAD_OK ? readings_field(s->f, name, (struct view) {0}, v) : rc;
 }
 
 static enum payload_rc
@@ -26,10 +26,10 @@ flatten_object(const struct json_source *s, struct view path, yyjson_val *object
 	size_t n;
 
 	yyjson_obj_foreach(object, i, n, key, val) {
-		struct view name;
-		enum payload_rc rc = json_string_view(s, key, &name);
-		if (rc == PAYLOAD_OK && path.p != nullptr)
-			rc = readings_join(s->f, path, name, &name);
+		enum payload_rc rc = PAYLOAD_OK;
+		struct view name = json_string_view(s, key, &rc);
+		if (path.p != nullptr)
+			name = readings_join(s->f, path, name, &rc);
 		if (rc == PAYLOAD_OK)
 			rc = member(s, name, val, depth);
 		if (rc != PAYLOAD_OK)
@@ -45,8 +45,8 @@ flatten_array(const struct json_source *s, struct view path, yyjson_val *array, 
 	size_t n;
 
 	yyjson_arr_foreach(array, i, n, val) {
-		struct view name;
-		enum payload_rc rc = readings_join_i64(s->f, path, (int64_t)i, &name);
+		enum payload_rc rc = PAYLOAD_OK;
+		struct view name = readings_join_i64(s->f, path, (int64_t)i, &rc);
 		if (rc == PAYLOAD_OK)
 			rc = member(s, name, val, depth);
 		if (rc != PAYLOAD_OK)

@@ -75,21 +75,20 @@ enum payload_rc json_read(struct payload_decoder *d, struct view payload, yyjson
 }
 
 // The string without a copy where it has no escapes: then it stands in the payload as it is.
-enum payload_rc json_string_view(const struct json_source *s, yyjson_val *val, struct view *out) {
+struct view json_string_view(const struct json_source *s, yyjson_val *val, enum payload_rc *rc) {
 	const uint8_t *p = (const uint8_t *)unsafe_yyjson_get_str(val);
 	uint32_t len = (uint32_t)unsafe_yyjson_get_len(val);
 	const uint8_t *original = s->payload.p + (p - s->d->copy);
 
-	if (len == 0 || memcmp(p, original, len) == 0) {
-		*out = view_of(original, len);
-		return PAYLOAD_OK;
-	}
+	if (len == 0 || memcmp(p, original, len) == 0)
+		return view_of(original, len);
 	uint8_t *text = readings_text(s->f, len);
-	if (text == nullptr)
-		return PAYLOAD_TOO_LARGE;
+	if (text == nullptr) {
+		*rc = PAYLOAD_TOO_LARGE;
+		return (struct view) {0};
+	}
 	memcpy(text, p, len);
-	*out = view_of(text, len);
-	return PAYLOAD_OK;
+	return view_of(text, len);
 }
 
 // What yyjson could not hold in 64 bits (an integer), or not as a finite double.
@@ -121,12 +120,15 @@ static enum payload_rc number(yyjson_val *val, struct value *v) {
 }
 
 enum payload_rc json_scalar(const struct json_source *s, yyjson_val *val, struct value *v) {
+	enum payload_rc rc = PAYLOAD_OK;
+
 	switch (unsafe_yyjson_get_type(val)) {
 	case YYJSON_TYPE_NUM:
 		return number(val, v);
 	case YYJSON_TYPE_STR:
 		v->kind = VALUE_STRING;
-		return json_string_view(s, val, &v->s);
+		v->s = json_string_view(s, val, &rc);
+		return rc;
 	case YYJSON_TYPE_BOOL:
 		v->kind = VALUE_BOOL;
 		v->b = unsafe_yyjson_get_bool(val);

@@ -18,9 +18,11 @@ struct json_source {
 // call. Strings point into d->copy at the offset they have in the payload.
 enum payload_rc json_read(struct payload_decoder *d, struct view payload, struct yyjson_doc **doc);
 
-// A string of the document: in the payload where it has no escapes, else in the text buffer.
-enum payload_rc
-json_string_view(const struct json_source *s, struct yyjson_val *val, struct view *out);
+// A string of the document: in the payload where it has no escapes, else in the text buffer. *rc
+// is only written on failure (PAYLOAD_TOO_LARGE). Views are returned by value throughout: in
+// registers, since a view read back from memory right after it was written stalls.
+struct view
+json_string_view(const struct json_source *s, struct yyjson_val *val, enum payload_rc *rc);
 
 // PAYLOAD_BAD_TYPE for objects and arrays, PAYLOAD_BAD_NUMBER and PAYLOAD_NOT_FINITE for numbers
 // that 64 bits do not hold.

@@ -26,59 +26,66 @@ static const uint8_t classes[256] = {
 	['"'] = QUOTE,
 };
 
+// The first error is kept: what is read after it is empty, and the line is given up.
 struct line_source {
 	const uint8_t *p;
 	const uint8_t *end;
 	struct readings_filler *f;
+	enum payload_rc rc;
 };
 
+static struct view fail(struct line_source *s, enum payload_rc rc) {
+	if (s->rc == PAYLOAD_OK)
+		s->rc = rc;
+	return (struct view) {0};
+}
+
 // Copy `raw` without the backslashes that escape a byte of the classes `escapable`.
-static enum payload_rc
-unescape(struct line_source *s, struct view raw, uint8_t escapable, struct view *out) {
+static struct view unescape(struct line_source *s, struct view raw, uint8_t escapable) {
 	uint8_t *text = readings_text(s->f, raw.len);
 	uint32_t n = 0;
 
 	if (text == nullptr)
-		return PAYLOAD_TOO_LARGE;
+		return fail(s, PAYLOAD_TOO_LARGE);
 	for (uint32_t i = 0; i < raw.len; i++) {
 		if (raw.p[i] == '\\' && i + 1 < raw.len && (classes[raw.p[i + 1]] & escapable) != 0)
 			i++;
 		text[n++] = raw.p[i];
 	}
-	*out = view_of(text, n);
-	return PAYLOAD_OK;
+	return view_of(text, n);
 }
 
 // The text up to an unescaped byte of the classes `stop`, which is left in place. Empty texts and
 // lines that end too early are bad syntax.
-static enum payload_rc token(struct line_source *s, uint8_t stop, struct view *out) {
+static inline struct view token(struct line_source *s, uint8_t stop) {
 	const uint8_t escapable = COMMA | SPACE | EQUALS;
 	const uint8_t *from = s->p;
+	const uint8_t *end = s->end;
 	const uint8_t *p = from;
 	bool escaped = false;
 
-	for (; p < s->end; p++) {
+	for (; p < end; p++) {
 		uint8_t class = classes[*p] & (stop | BACKSLASH | NEWLINE);
 		if (class == 0)
 			continue;
 		if (class != BACKSLASH)
 			break;
-		if (p + 1 < s->end && (classes[p[1]] & escapable) != 0) {
+		if (p + 1 < end && (classes[p[1]] & escapable) != 0) {
 			escaped = true;
 			p++;
 		}
 	}
-	if (p >= s->end && (stop & NEWLINE) == 0)
-		return PAYLOAD_TRUNCATED;
-	if (p == from || (p < s->end && (classes[*p] & stop) == 0))
-		return PAYLOAD_BAD_SYNTAX;
+	if (p >= end && (stop & NEWLINE) == 0)
+		return fail(s, PAYLOAD_TRUNCATED);
+	if (p == from || (p < end && (classes[*p] & stop) == 0))
+		return fail(s, PAYLOAD_BAD_SYNTAX);
 	s->p = p;
-	*out = view_of(from, (uint32_t)(p - from));
-	return escaped ? unescape(s, *out, escapable, out) : PAYLOAD_OK;
+	struct view raw = view_of(from, (uint32_t)(p - from));
+	return escaped ? unescape(s, raw, escapable) : raw;
 }
 
 // s->p is at the opening quote; moves behind the closing one. Line feeds may stand inside.
-static enum payload_rc quoted(struct line_source *s, struct value *v) {
+static struct view quoted(struct line_source *s) {
 	const uint8_t *from = s->p + 1;
 	const uint8_t *p = from;
 	bool escaped = false;
@@ -90,11 +97,10 @@ static enum payload_rc quoted(struct line_source *s, struct value *v) {
 		}
 	}
 	if (p >= s->end)
-		return PAYLOAD_TRUNCATED;
+		return fail(s, PAYLOAD_TRUNCATED);
 	s->p = p + 1;
-	v->kind = VALUE_STRING;
-	v->s = view_of(from, (uint32_t)(p - from));
-	return escaped ? unescape(s, v->s, QUOTE | BACKSLASH, &v->s) : PAYLOAD_OK;
+	struct view raw = view_of(from, (uint32_t)(p - from));
+	return escaped ? unescape(s, raw, QUOTE | BACKSLASH) : raw;
 }
 
 static bool boolean(struct view text, struct value *v) {
@@ -135,44 +141,55 @@ static enum payload_rc unquoted(struct view text, struct value *v) {
 	return number_f64(text, &v->f);
 }
 
-static enum payload_rc tags(struct line_source *s) {
-	struct value v = {.kind = VALUE_STRING};
-	struct view key;
-
-	while (s->p < s->end && *s->p == ',') {
-		s->p++;
-		enum payload_rc rc = token(s, EQUALS, &key);
-		if (rc != PAYLOAD_OK)
-			return rc;
-		s->p++;
-		rc = token(s, COMMA | SPACE, &v.s);
-		if (rc == PAYLOAD_OK)
-			rc = readings_field(s->f, key, (struct view) {0}, &v);
-		if (rc != PAYLOAD_OK)
-			return rc;
-	}
-	return PAYLOAD_OK;
+static void add(struct line_source *s, struct view name, struct value *v) {
+	if (s->rc == PAYLOAD_OK)
+		s->rc = readings_field(s->f, name, (struct view) {0}, v);
 }
 
-static enum payload_rc field(struct line_source *s) {
-	struct value v;
-	struct view key;
-	struct view text;
+static void tags(struct line_source *s) {
+	while (s->rc == PAYLOAD_OK && s->p < s->end && *s->p == ',') {
+		struct value *v = readings_slot(s->f);
+		s->p++;
+		struct view key = token(s, EQUALS);
+		if (s->rc != PAYLOAD_OK)
+			return;
+		s->p++;
+		v->kind = VALUE_STRING;
+		v->s = token(s, COMMA | SPACE);
+		add(s, key, v);
+	}
+}
 
-	enum payload_rc rc = token(s, EQUALS, &key);
-	if (rc != PAYLOAD_OK)
-		return rc;
+// A token may end at the line feed of "\r\n".
+static struct view without_return(struct view text) {
+	return text.len > 0 && text.p[text.len - 1] == '\r' ? view_of(text.p, text.len - 1) : text;
+}
+
+static void field(struct line_source *s) {
+	struct value *v = readings_slot(s->f);
+	struct view key = token(s, EQUALS);
+
+	if (s->rc != PAYLOAD_OK)
+		return;
 	s->p++;
 	if (s->p < s->end && *s->p == '"') {
-		rc = quoted(s, &v);
+		v->kind = VALUE_STRING;
+		v->s = quoted(s);
 	} else {
-		rc = token(s, COMMA | SPACE | NEWLINE, &text);
-		if (rc == PAYLOAD_OK && text.p[text.len - 1] == '\r')
-			text.len--;
-		if (rc == PAYLOAD_OK)
-			rc = text.len > 0 ? unquoted(text, &v) : PAYLOAD_BAD_SYNTAX;
+		struct view text = without_return(token(s, COMMA | SPACE | NEWLINE));
+		if (s->rc == PAYLOAD_OK)
+			s->rc = text.len > 0 ? unquoted(text, v) : PAYLOAD_BAD_SYNTAX;
 	}
-	return rc == PAYLOAD_OK ? readings_field(s->f, key, (struct view) {0}, &v) : rc;
+	add(s, key, v);
+}
+
+static void fields(struct line_source *s) {
+	for (;;) {
+		field(s);
+		if (s->rc != PAYLOAD_OK || s->p >= s->end || *s->p != ',')
+			return;
+		s->p++;
+	}
 }
 
 static void skip(struct line_source *s, uint8_t c) {
@@ -188,17 +205,14 @@ static bool line_ended(const struct line_source *s) {
 
 static enum payload_rc timestamp(struct line_source *s) {
 	struct reading *r = s->f->open;
-	struct view text;
 	int64_t count;
 
 	skip(s, ' ');
 	if (line_ended(s))
 		return PAYLOAD_OK;
-	enum payload_rc rc = token(s, SPACE | NEWLINE, &text);
-	if (rc != PAYLOAD_OK)
-		return rc;
-	if (text.p[text.len - 1] == '\r')
-		text.len--;
+	struct view text = without_return(token(s, SPACE | NEWLINE));
+	if (s->rc != PAYLOAD_OK)
+		return s->rc;
 	if (number_i64(text, &count) != PAYLOAD_OK)
 		return PAYLOAD_BAD_TIME;
 	if (r->has_time)
@@ -210,29 +224,24 @@ static enum payload_rc timestamp(struct line_source *s) {
 }
 
 static enum payload_rc line(struct line_source *s) {
-	struct value v = {.kind = VALUE_STRING};
+	struct value *v = readings_slot(s->f);
 
-	enum payload_rc rc = readings_open(s->f);
-	if (rc == PAYLOAD_OK)
-		rc = token(s, COMMA | SPACE, &v.s);
-	if (rc == PAYLOAD_OK)
-		rc = readings_field(s->f, VIEW_LITERAL("_measurement"), (struct view) {0}, &v);
-	if (rc == PAYLOAD_OK)
-		rc = tags(s);
-	if (rc != PAYLOAD_OK)
-		return rc;
+	s->rc = readings_open(s->f);
+	if (s->rc != PAYLOAD_OK)
+		return s->rc;
+	v->kind = VALUE_STRING;
+	v->s = token(s, COMMA | SPACE);
+	add(s, VIEW_LITERAL("_measurement"), v);
+	tags(s);
+	if (s->rc != PAYLOAD_OK)
+		return s->rc;
 	skip(s, ' ');
-	for (;;) {
-		rc = field(s);
-		if (rc != PAYLOAD_OK)
-			return rc;
-		if (s->p >= s->end || *s->p != ',')
-			break;
-		s->p++;
-	}
+	fields(s);
+	if (s->rc != PAYLOAD_OK)
+		return s->rc;
 	if (!line_ended(s) && *s->p != ' ')
 		return PAYLOAD_BAD_SYNTAX;
-	rc = timestamp(s);
+	enum payload_rc rc = timestamp(s);
 	return rc == PAYLOAD_OK ? readings_close(s->f) : rc;
 }
 

@@ -48,8 +48,9 @@ enum payload_rc number_i64(struct view text, int64_t *out) {
 	return PAYLOAD_OK;
 }
 
-// Everything the short way does not cover: many digits, large exponents, "inf".
-static enum payload_rc f64_slow(struct view text, double *out) {
+// Everything the short way does not cover: many digits, large exponents, "inf". Out of line, so
+// that the short way has no buffer and no stack check.
+[[gnu::noinline]] static enum payload_rc f64_slow(struct view text, double *out) {
 	char copy[NUMBER_TEXT_MAX + 1];
 	yyjson_val val;
 

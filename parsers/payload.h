@@ -110,7 +110,7 @@ struct readings {
 	uint16_t field_count;
 	uint32_t text_used;
 	struct reading readings[READINGS_MAX];
-	struct field fields[FIELDS_MAX];
+	struct field fields[FIELDS_MAX + 1]; // the spare one is for decoding into
 	uint8_t text[PAYLOAD_TEXT_MAX];
 };
 

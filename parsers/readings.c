@@ -40,25 +40,30 @@ uint8_t *readings_text(struct readings_filler *f, uint32_t n) {
 	return p;
 }
 
-enum payload_rc
-readings_join(struct readings_filler *f, struct view path, struct view name, struct view *out) {
+struct view
+readings_join(struct readings_filler *f, struct view path, struct view name, enum payload_rc *rc) {
 	uint32_t before = path.p != nullptr ? path.len + 1 : 0;
 	uint8_t *text = readings_text(f, before + name.len);
 
-	if (text == nullptr)
-		return PAYLOAD_TOO_LARGE;
+	if (text == nullptr) {
+		*rc = PAYLOAD_TOO_LARGE;
+		return (struct view) {0};
+	}
 	if (before > 0) {
 		memcpy(text, path.p, path.len);
 		text[path.len] = '.';
 	}
 	if (name.len > 0)
 		memcpy(text + before, name.p, name.len);
-	*out = view_of(text, before + name.len);
-	return PAYLOAD_OK;
+	return view_of(text, before + name.len);
 }
 
-enum payload_rc
-readings_join_i64(struct readings_filler *f, struct view path, int64_t number, struct view *out) {
+struct view readings_join_i64(
+	struct readings_filler *f,
+	struct view path,
+	int64_t number,
+	enum payload_rc *rc
+) {
 	uint8_t digits[20];
 	uint32_t first = sizeof(digits);
 	uint64_t rest = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
@@ -69,7 +74,7 @@ readings_join_i64(struct readings_filler *f, struct view path, int64_t number, s
 	} while (rest != 0);
 	if (number < 0)
 		digits[--first] = '-';
-	return readings_join(f, path, view_of(digits + first, sizeof(digits) - first), out);
+	return readings_join(f, path, view_of(digits + first, sizeof(digits) - first), rc);
 }
 
 // A number can be a device's name: meters have serial numbers.
@@ -170,7 +175,11 @@ enum payload_rc readings_field(
 			return PAYLOAD_DUPLICATE_KEY;
 	}
 	f->classes |= class;
-	out->fields[out->field_count++] = (struct field) {.name = name, .unit = unit, .v = *v};
+	struct field *to = &out->fields[out->field_count++];
+	to->name = name;
+	to->unit = unit;
+	if (v != &to->v)
+		to->v = *v;
 	f->open->field_count++;
 	return PAYLOAD_OK;
 }
@@ -196,7 +205,8 @@ static void sift(const struct field *fields, uint16_t *order, uint32_t root, uin
 	}
 }
 
-static bool has_duplicate(const struct field *fields, uint32_t n) {
+// Out of line: its array is no matter for small readings.
+[[gnu::noinline]] static bool has_duplicate(const struct field *fields, uint32_t n) {
 	uint16_t order[FIELDS_MAX];
 
 	for (uint32_t i = 0; i < n; i++)

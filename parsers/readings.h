@@ -23,6 +23,12 @@ void readings_begin(
 	const struct payload_hints *hints
 );
 enum payload_rc readings_open(struct readings_filler *f);
+// Where the value of the next field will lie: a decoder that writes it there and then gives it to
+// readings_field() saves a copy, which would have to wait for the bytes just written.
+static inline struct value *readings_slot(struct readings_filler *f) {
+	return &f->out->fields[f->out->field_count].v;
+}
+
 enum payload_rc readings_field(
 	struct readings_filler *f,
 	struct view name,
@@ -36,11 +42,12 @@ enum payload_rc readings_close(struct readings_filler *f);
 uint8_t *readings_text(struct readings_filler *f, uint32_t n);
 
 // The name of a part of a container: `path`, '.', `name` (or a number: the index of an array
-// element, a CBOR key). With path.p == nullptr it is the name alone.
-enum payload_rc
-readings_join(struct readings_filler *f, struct view path, struct view name, struct view *out);
-enum payload_rc
-readings_join_i64(struct readings_filler *f, struct view path, int64_t number, struct view *out);
+// element, a CBOR key). With path.p == nullptr it is the name alone. *rc is only written on failure
+// (PAYLOAD_TOO_LARGE).
+struct view
+readings_join(struct readings_filler *f, struct view path, struct view name, enum payload_rc *rc);
+struct view
+readings_join_i64(struct readings_filler *f, struct view path, int64_t number, enum payload_rc *rc);
 
 // The decoders, one per format. Contract: payload_decode().
 struct payload_decoder;

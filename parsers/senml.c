@@ -252,13 +252,11 @@ add_value(struct senml_pack *p, const struct senml_record *r, struct view field,
 static enum payload_rc
 add_sum(struct senml_pack *p, const struct senml_record *r, struct view field, struct view unit) {
 	struct value zero = {.kind = VALUE_I64, .i = 0};
-	struct view name;
 	struct value v;
 
 	enum payload_rc rc =
 		add_base(p->has_base_sum ? &p->base_sum : &zero, &r->values[SENML_S], &v);
-	if (rc == PAYLOAD_OK)
-		rc = readings_join(p->f, field, VIEW_LITERAL("sum"), &name);
+	struct view name = readings_join(p->f, field, VIEW_LITERAL("sum"), &rc);
 	return rc == PAYLOAD_OK ? readings_field(p->f, name, unit, &v) : rc;
 }
 

@@ -45,10 +45,10 @@ static enum payload_rc data_value(struct readings_filler *f, struct value *v) {
 
 static enum payload_rc
 pair(const struct json_source *s, struct senml_record *r, yyjson_val *key, yyjson_val *val) {
-	struct view text;
+	enum payload_rc rc = PAYLOAD_OK;
+	struct view text = json_string_view(s, key, &rc);
 	struct value v;
 
-	enum payload_rc rc = json_string_view(s, key, &text);
 	if (rc != PAYLOAD_OK)
 		return rc;
 	enum senml_label label = senml_label_text(text);
