@@ -68,6 +68,11 @@ void worker_punt(void *worker, uint16_t port, struct rte_mbuf *m) {
 	struct worker *w = worker;
 
 	if (w->index == 0) {
+		if (!rate_take(&w->exception_rate[port], w->now_ns)) {
+			w->ledger.frames.dropped[DROP_PUNT_LIMIT]++;
+			rte_pktmbuf_free(m);
+			return;
+		}
 		w->ledger.frames.punted++;
 		tx_append(&w->exception_tx[port], m);
 		return;

@@ -11,6 +11,7 @@
 
 #include "dataplane/clock.h"
 #include "dataplane/net/net.h"
+#include "dataplane/net/rate.h"
 #include "dataplane/port.h"
 #include "pipelines/ledger.h"
 #include "pipelines/pipeline.h"
@@ -88,6 +89,7 @@ struct worker {
 	alignas(RTE_CACHE_LINE_SIZE) struct ledger ledger;
 	struct tx_queue tx[CONFIG_PORTS_MAX];
 	struct tx_queue exception_tx[CONFIG_PORTS_MAX]; // worker 0 only
+	struct rate exception_rate[CONFIG_PORTS_MAX]; // worker 0 only
 	uint64_t now_ns; // read once per turn
 	uint64_t busy_ns;
 	uint64_t due_ns; // next timer

@@ -62,6 +62,10 @@ static void queues_assign(struct worker *w) {
 		w->tx[p].ethdev = UINT16_MAX;
 		w->tx[p].via = w->index;
 		w->exception_tx[p].ethdev = port->exception_ethdev;
+		// A burst of 100 ms worth: enough for a handshake, too little to be a flood.
+		w->exception_rate[p] = rate_make(
+			port->config->exception_rate_pps, port->config->exception_rate_pps / 10 + 1
+		);
 		if (port->queue_count == 0)
 			continue;
 		uint16_t q = w->index < port->queue_count ? w->index : w->index % port->queue_count;
