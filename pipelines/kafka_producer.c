@@ -21,7 +21,7 @@ int producer_open(struct sink *s, char *why, size_t why_len) {
 	char text[256], max[32];
 	size_t max_len = sizeof(max);
 
-	int ret = kafka_conf_producer(c, s->env.egress, &conf, why, why_len);
+	int ret = kafka_conf_producer(c, s->env.egress, s->batch_bytes, &conf, why, why_len);
 	if (ret != 0)
 		return ret;
 	if (rd_kafka_conf_get(conf, "message.max.bytes", max, &max_len) == RD_KAFKA_CONF_OK)
@@ -62,6 +62,7 @@ void producer_close(struct sink *s) {
 	if (s->rk != nullptr)
 		rd_kafka_destroy(s->rk);
 	s->rk = nullptr;
+	s->describe.open = false; // answers to come went with it
 }
 
 void entry_finish(struct sink *s, uint16_t slot, uint32_t entry, enum entry_result result) {
@@ -82,6 +83,7 @@ void topic_stall(struct sink *s, struct topic_state *t) {
 	if (t->stalled)
 		return;
 	t->stalled = true;
+	watch_topic(s, t);
 	t->backoff_ms = t->backoff_ms == 0 ? BACKOFF_FIRST_MS : t->backoff_ms * 2;
 	if (t->backoff_ms > BACKOFF_MAX_MS)
 		t->backoff_ms = BACKOFF_MAX_MS;
@@ -152,11 +154,13 @@ void producer_recover(struct sink *s) {
 
 // What Kafka or librdkafka would refuse whatever happens gets no number.
 static bool acceptable(const struct sink *s, const struct batch *b, const struct batch_entry *e) {
+	uint32_t topic_max = s->topics[b->topic].message_bytes_max;
+	uint32_t max = topic_max != 0 && topic_max < s->value_max ? topic_max : s->value_max;
 	// Wire overhead of one record in a message set of its own, generously.
 	const uint64_t overhead = 128;
 
 	return ledger_seq_index(s->seq, b->topic, e->partition) != UINT32_MAX
-		&& (uint64_t)e->len + e->key_len + e->headers_len + overhead <= s->value_max;
+		&& (uint64_t)e->len + e->key_len + e->headers_len + overhead <= max;
 }
 
 static rd_kafka_headers_t *headers_make(const struct batch *b, const struct batch_entry *e) {
@@ -286,12 +290,14 @@ static bool slot_offer(struct sink *s, struct topic_state *t, uint16_t slot) {
 		rd_kafka_produce_batch(
 			t->rkt, RD_KAFKA_PARTITION_UA, RD_KAFKA_MSG_F_PARTITION, s->messages, (int)n
 		);
+		t->alone = t->isolated > 0;
 		t->entry = offered(s, t, slot, n, end);
 		return t->entry == end && !t->stalled;
 	}
 	t->entry = end;
 	if (end == b->count)
 		return true;
+	t->alone = t->isolated > 0;
 	if (!single_offer(s, t, slot, end))
 		return false;
 	t->entry = end + 1;
@@ -299,7 +305,7 @@ static bool slot_offer(struct sink *s, struct topic_state *t, uint16_t slot) {
 }
 
 void topic_offer(struct sink *s, struct topic_state *t) {
-	while (t->cursor != SLOT_NONE && !t->stalled) {
+	while (t->cursor != SLOT_NONE && t->ready && !t->stalled && !s->fatal) {
 		struct slot *sl = &s->slots[t->cursor];
 		if (t->entry == sl->batch->count) {
 			t->cursor = sl->next;

@@ -12,6 +12,8 @@
 // Thread: the egress thread, unless said otherwise.
 #pragma once
 
+#include "pipelines/checkpoint.h"
+#include "pipelines/kafka_describe.h"
 #include "pipelines/ledger_seq.h"
 #include "pipelines/sink_counters.h"
 
@@ -35,13 +37,28 @@ struct topic_state {
 	uint16_t cursor; // slot to offer from, SLOT_NONE: all offered
 	uint32_t entry; // in it
 	uint32_t outstanding;
+	bool ready; // Kafka has it with our partitions; nothing is offered otherwise
+	bool used; // records went to it in this life of the program
 	bool weak; // acknowledged, but weaker than the contract
+	bool alarmed, grown; // said so already
 	bool stalled;
 	// Kafka refused records, perhaps only one of them: offered one at a time until all
 	// those that were refused together have a result.
 	uint32_t isolated; // entries left to try alone
+	bool alone; // the one outstanding entry was offered that way
+	uint32_t message_bytes_max; // the topic's own limit, 0 = unknown
 	uint64_t retry_ns; // not before, while stalled
 	uint32_t backoff_ms;
+};
+
+struct checkpoint_state {
+	struct checkpoint_chain chain;
+	uint16_t topic;
+	int32_t partition;
+	bool made; // text waits for its acknowledgement
+	bool offered; // librdkafka has it
+	uint32_t len;
+	uint8_t text[CHECKPOINT_BYTES_MAX];
 };
 
 struct sink {
@@ -50,6 +67,10 @@ struct sink {
 	rd_kafka_queue_t *queue;
 	struct ledger_seq *seq;
 	uint64_t *acked; // highest acknowledged ledger_seq, by flat partition index
+	struct checkpoint_state *checkpoints; // by flat partition index
+	uint64_t checkpoint_ns; // next tick
+	struct kafka_describe describe;
+	uint64_t check_ns; // next question about the topics
 	struct topic_state *topics;
 	struct slot *slots;
 	uint16_t slot_count;
@@ -58,6 +79,7 @@ struct sink {
 	uint32_t touched_count;
 	uint32_t outstanding; // messages in librdkafka's hands
 	uint32_t value_max; // key, value and headers together
+	uint32_t batch_bytes; // largest batch the producer makes
 	bool fatal; // the producer is dead, waiting for `outstanding` to become 0
 	uint64_t fatal_ns;
 	uint64_t now_ns;
@@ -84,3 +106,19 @@ void producer_fatal(struct sink *s);
 
 // The entry's result is known.
 void entry_finish(struct sink *s, uint16_t slot, uint32_t entry, enum entry_result result);
+
+// kafka_checkpoints.c
+int checkpoints_create(struct sink *s); // -1: out of memory
+void checkpoints_destroy(struct sink *s);
+// An acknowledged record joins its partition's chain.
+void checkpoints_add(struct sink *s, const struct batch *b, const struct batch_entry *e);
+// Make and offer what is due; with `now`, before the interval has passed.
+void checkpoints_tick(struct sink *s, bool now);
+// True if the report was a checkpoint's.
+bool checkpoints_report(struct sink *s, const rd_kafka_message_t *m);
+
+// kafka_watch.c
+void watch_tick(struct sink *s);
+bool watch_event(struct sink *s, rd_kafka_event_t *ev);
+// Something is wrong with the topic: nothing is offered until Kafka says it is fit.
+void watch_topic(struct sink *s, struct topic_state *t);

@@ -57,7 +57,8 @@ int kafka_brokers(const struct config *c, char *out, size_t len, char *why, size
 
 // Never payload, topic content or credentials: librdkafka logs none at these levels.
 static void log_print(const rd_kafka_t *, int level, const char *facility, const char *text) {
-	if (level <= LOG_WARNING)
+	// CONFWARN is about properties we set on purpose.
+	if (level <= LOG_WARNING && strcmp(facility, "CONFWARN") != 0)
 		fprintf(stderr, "kafka: %s: %s\n", facility, text);
 }
 
@@ -118,11 +119,12 @@ int kafka_conf_create(const struct config *c, rd_kafka_conf_t **out, char *why, 
 int kafka_conf_producer(
 	const struct config *c,
 	unsigned egress,
+	unsigned batch_bytes,
 	rd_kafka_conf_t **out,
 	char *why,
 	size_t why_len
 ) {
-	char client[64], messages[16], kbytes[16], old[64];
+	char client[64], messages[16], kbytes[16], batch[16], old[64];
 	size_t old_len = sizeof(old);
 	rd_kafka_conf_t *conf;
 
@@ -146,6 +148,7 @@ int kafka_conf_producer(
 		(unsigned)(kb < QUEUE_KBYTES_MAX ? kb : QUEUE_KBYTES_MAX)
 	);
 	snprintf(client, sizeof(client), "sluice-%.32s-%u", c->appliance, egress);
+	snprintf(batch, sizeof(batch), "%u", batch_bytes);
 	const struct setting contract[] = {
 		{"acks", "all"},
 		{"enable.idempotence", "true"},
@@ -156,6 +159,7 @@ int kafka_conf_producer(
 		{"message.timeout.ms", "0"}, // never give up
 		// Batches come collected; waiting again inside librdkafka only adds latency.
 		{"linger.ms", "1"},
+		{"batch.size", batch},
 		{"message.send.max.retries", "2147483647"},
 		{"queue.buffering.max.messages", messages},
 		{"queue.buffering.max.kbytes", kbytes},

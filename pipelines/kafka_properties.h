@@ -20,10 +20,11 @@ int kafka_brokers(const struct config *c, char *out, size_t len, char *why, size
 // kafka.brokers and kafka.properties: enough for an admin client. The caller owns *out.
 int kafka_conf_create(const struct config *c, rd_kafka_conf_t **out, char *why, size_t why_len);
 
-// The same plus what the contract of a producer rests on.
+// The same plus what the contract of a producer rests on. batch_bytes: largest batch of records.
 int kafka_conf_producer(
 	const struct config *c,
 	unsigned egress,
+	unsigned batch_bytes,
 	rd_kafka_conf_t **out,
 	char *why,
 	size_t why_len

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "config/config.h"
+#include "pipelines/kafka_describe.h"
 #include "pipelines/kafka_properties.h"
 #include "pipelines/kafka_topics.h"
 #include "pipelines/partition_map.h"
@@ -8,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define SETTINGS_TIMEOUT_MS 3000
 
 static int client_create(const struct config *c, rd_kafka_t **out, char *why, size_t why_len) {
 	rd_kafka_conf_t *conf;
@@ -24,21 +27,20 @@ static int client_create(const struct config *c, rd_kafka_t **out, char *why, si
 	return -EINVAL;
 }
 
-// The topic's partitions as Kafka has them now, or -errno.
-static int
-topic_ask(rd_kafka_t *rk, const char *name, unsigned timeout_ms, char *why, size_t why_len) {
-	const struct rd_kafka_metadata *md = nullptr;
-	rd_kafka_topic_t *rkt = rd_kafka_topic_new(rk, name, nullptr);
-	int ret;
+// What Kafka said about the topic: 0, or -errno in the operator's words.
+static int topic_judge(
+	const struct config *c,
+	const char *name,
+	const struct topic_facts *f,
+	char *why,
+	size_t why_len
+) {
+	char weak[200];
 
-	if (rkt == nullptr) {
-		snprintf(why, why_len, "topic %s: not a topic name", name);
-		return -EINVAL;
-	}
-	rd_kafka_resp_err_t err = rd_kafka_metadata(rk, 0, rkt, &md, (int)timeout_ms);
-	if (err == RD_KAFKA_RESP_ERR_NO_ERROR && md->topic_cnt == 1)
-		err = md->topics[0].err;
-	if (err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) {
+	switch (f->error) {
+	case RD_KAFKA_RESP_ERR_NO_ERROR:
+		break;
+	case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
 		snprintf(
 			why,
 			why_len,
@@ -47,20 +49,37 @@ topic_ask(rd_kafka_t *rk, const char *name, unsigned timeout_ms, char *why, size
 			name,
 			name
 		);
-		ret = -ENOENT;
-	} else if (err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) {
-		snprintf(why, why_len, "topic %s: not authorised to describe it", name);
-		ret = -EACCES;
-	} else if (err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-		snprintf(why, why_len, "Kafka does not answer: %s", rd_kafka_err2str(err));
-		ret = -ETIMEDOUT;
-	} else {
-		ret = md->topics[0].partition_cnt;
+		return -ENOENT;
+	case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+		snprintf(
+			why,
+			why_len,
+			"topic %s: Kafka does not let this client see it: allow Describe and Write "
+			"on "
+			"the topic",
+			name
+		);
+		return -EACCES;
+	default:
+		snprintf(why, why_len, "topic %s: %s", name, rd_kafka_err2str(f->error));
+		return -EIO;
 	}
-	if (md != nullptr)
-		rd_kafka_metadata_destroy(md);
-	rd_kafka_topic_destroy(rkt);
-	return ret;
+	if (!topic_weak(f, weak, sizeof(weak)))
+		return 0;
+	if (!c->kafka.accept_weak_topic) {
+		snprintf(
+			why,
+			why_len,
+			"topic %s is weaker than an acknowledgement promises: %s; strengthen it, "
+			"or set "
+			"kafka.accept_weak_topic: true in a lab",
+			name,
+			weak
+		);
+		return -EPERM;
+	}
+	fprintf(stderr, "kafka: topic %s is weak (accepted): %s\n", name, weak);
+	return 0;
 }
 
 // Pinned, asked for in the configuration, and found must agree. Returns P or -errno.
@@ -116,20 +135,19 @@ static int topics_from_map(struct config *c, const struct partition_map *m) {
 	return 0;
 }
 
-static int topics_ask(
+static int topics_take(
 	struct config *c,
-	rd_kafka_t *rk,
+	const struct topic_facts *facts,
 	struct partition_map *m,
-	unsigned timeout_ms,
 	char *why,
 	size_t why_len
 ) {
 	for (uint32_t t = 0; t < c->topic_count; t++) {
 		struct config_topic *topic = &c->topics[t];
 		uint32_t pinned = partition_map_get(m, topic->name);
-		int n = topic_ask(rk, topic->name, timeout_ms, why, why_len);
-		if (n >= 0)
-			n = topic_pin(topic, pinned, n, why, why_len);
+		int n = topic_judge(c, topic->name, &facts[t], why, why_len);
+		if (n == 0)
+			n = topic_pin(topic, pinned, (int)facts[t].partitions, why, why_len);
 		if (n < 0)
 			return n;
 		if (pinned == 0 && partition_map_add(m, topic->name, (uint32_t)n) != 0) {
@@ -145,6 +163,81 @@ static int topics_ask(
 	return 0;
 }
 
+static int topics_declare(
+	struct config *c,
+	rd_kafka_t *rk,
+	rd_kafka_topic_t **topics,
+	char *why,
+	size_t why_len
+) {
+	for (uint32_t t = 0; t < c->topic_count; t++) {
+		topics[t] = rd_kafka_topic_new(rk, c->topics[t].name, nullptr);
+		if (topics[t] == nullptr) {
+			snprintf(why, why_len, "%s is not a topic name", c->topics[t].name);
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
+// Fills d->facts; -ETIMEDOUT if Kafka does not answer.
+static int topics_ask(
+	struct kafka_describe *d,
+	rd_kafka_t *rk,
+	unsigned timeout_ms,
+	char *why,
+	size_t why_len
+) {
+	rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
+	rd_kafka_resp_err_t err = kafka_describe_ask(d, rk, queue, timeout_ms, SETTINGS_TIMEOUT_MS);
+
+	// The time-out comes as an event too; the bound is for the case that it does not.
+	for (unsigned ms = 0; d->open && ms < 2 * SETTINGS_TIMEOUT_MS; ms += 100) {
+		rd_kafka_event_t *ev = rd_kafka_queue_poll(queue, 100);
+		if (ev == nullptr)
+			continue;
+		kafka_describe_event(d, ev);
+		rd_kafka_event_destroy(ev);
+	}
+	rd_kafka_queue_destroy(queue);
+	if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
+		return 0;
+	snprintf(
+		why,
+		why_len,
+		"Kafka at %s does not answer: %s",
+		d->config->kafka.brokers,
+		rd_kafka_err2str(err)
+	);
+	return -ETIMEDOUT;
+}
+
+// Everything Kafka has to say about our topics.
+static int topics_describe(
+	struct config *c,
+	struct kafka_describe *d,
+	unsigned timeout_ms,
+	char *why,
+	size_t why_len
+) {
+	rd_kafka_topic_t **topics = calloc(c->topic_count + 1, sizeof(*topics));
+	rd_kafka_t *rk;
+
+	if (topics == nullptr)
+		return -ENOMEM;
+	int ret = client_create(c, &rk, why, why_len);
+	if (ret == 0) {
+		ret = topics_declare(c, rk, topics, why, why_len);
+		if (ret == 0)
+			ret = topics_ask(d, rk, timeout_ms, why, why_len);
+		for (uint32_t t = 0; t < c->topic_count && topics[t] != nullptr; t++)
+			rd_kafka_topic_destroy(topics[t]);
+		rd_kafka_destroy(rk);
+	}
+	free(topics);
+	return ret;
+}
+
 static int kafka_resolve(
 	struct config *c,
 	struct partition_map *m,
@@ -153,14 +246,15 @@ static int kafka_resolve(
 	char *why,
 	size_t why_len
 ) {
-	rd_kafka_t *rk;
+	struct kafka_describe describe;
 	uint32_t known = m->count;
 
-	int ret = client_create(c, &rk, why, why_len);
-	if (ret != 0)
-		return ret;
-	ret = topics_ask(c, rk, m, timeout_ms, why, why_len);
-	rd_kafka_destroy(rk);
+	int ret = kafka_describe_init(&describe, c);
+	if (ret == 0)
+		ret = topics_describe(c, &describe, timeout_ms, why, why_len);
+	if (ret == 0)
+		ret = topics_take(c, describe.facts, m, why, why_len);
+	kafka_describe_fini(&describe);
 	if (ret == -ETIMEDOUT && topics_from_map(c, m) == 0) {
 		fprintf(stderr, "kafka: %s; starting from partition map %u\n", why, m->version);
 		return 0;

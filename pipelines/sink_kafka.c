@@ -9,6 +9,7 @@
 
 #define EVENTS_PER_POLL 64
 #define REPORTS_PER_TURN 256
+#define BATCH_BYTES_DEFAULT 1000000
 
 static int slots_create(struct sink *s) {
 	const struct config *c = s->env.config;
@@ -37,6 +38,8 @@ static void kafka_destroy(struct sink *s) {
 	producer_close(s);
 	ledger_seq_destroy(s->seq);
 	free(s->acked);
+	checkpoints_destroy(s);
+	kafka_describe_fini(&s->describe);
 	free(s->topics);
 	free(s->slots);
 	free(s->touched);
@@ -50,6 +53,7 @@ static int kafka_create(const struct sink_env *env, struct sink **out, char *why
 	if (s == nullptr)
 		return ret;
 	s->env = *env;
+	s->batch_bytes = BATCH_BYTES_DEFAULT;
 	s->topics = calloc(env->config->topic_count + 1, sizeof(*s->topics));
 	if (s->topics == nullptr)
 		goto err;
@@ -58,7 +62,6 @@ static int kafka_create(const struct sink_env *env, struct sink **out, char *why
 			.head = SLOT_NONE,
 			.tail = SLOT_NONE,
 			.cursor = SLOT_NONE,
-			.weak = env->config->kafka.accept_weak_topic,
 		};
 	ret = slots_create(s);
 	if (ret != 0) {
@@ -71,7 +74,8 @@ static int kafka_create(const struct sink_env *env, struct sink **out, char *why
 	if (ret != 0)
 		goto err;
 	s->acked = calloc(ledger_seq_partitions(s->seq) + 1, sizeof(*s->acked));
-	if (s->acked == nullptr) {
+	if (s->acked == nullptr || checkpoints_create(s) != 0
+	    || kafka_describe_init(&s->describe, env->config) != 0) {
 		ret = -ENOMEM;
 		goto err;
 	}
@@ -137,13 +141,18 @@ static void report_delivered(struct sink *s, struct topic_state *t, uint16_t slo
 	struct batch *b = s->slots[slot].batch;
 	struct batch_entry *e = &b->entries[entry];
 
-	if (e->ledger_seq != 0)
+	t->used = true;
+	if (e->ledger_seq != 0) {
 		s->acked[ledger_seq_index(s->seq, b->topic, e->partition)] = e->ledger_seq;
+		checkpoints_add(s, b, e);
+	}
 	t->backoff_ms = 0;
 	entry_finish(s, slot, entry, t->weak ? RESULT_DELIVERED_WEAK : RESULT_DELIVERED);
 }
 
 static void report_take(struct sink *s, const rd_kafka_message_t *m) {
+	if (checkpoints_report(s, m))
+		return;
 	uint16_t slot = (uint16_t)((uintptr_t)m->_private >> 16);
 	uint32_t entry = (uint32_t)((uintptr_t)m->_private & 0xffff);
 	struct topic_state *t = &s->topics[s->slots[slot].batch->topic];
@@ -157,12 +166,12 @@ static void report_take(struct sink *s, const rd_kafka_message_t *m) {
 		return;
 	}
 	sink_counter_add(&s->counters.errors, 1);
-	if (about_records(m->err) && t->isolated > 0 && t->outstanding == 0) {
-		// Refused alone: it is this one.
+	if (about_records(m->err) && t->alone) {
 		t->isolated--;
 		t->backoff_ms = 0;
 		entry_finish(s, slot, entry, RESULT_REFUSED);
 	} else if (about_records(m->err)) {
+		// It, or one that it travelled with.
 		t->isolated++;
 		t->backoff_ms = 0;
 	}
@@ -183,7 +192,7 @@ static void event_take(struct sink *s, rd_kafka_event_t *ev) {
 		sink_counter_add(&s->counters.errors, 1);
 		break;
 	default:
-		break;
+		watch_event(s, ev);
 	}
 	if (!s->fatal && rd_kafka_fatal_error(s->rk, nullptr, 0) != RD_KAFKA_RESP_ERR_NO_ERROR)
 		producer_fatal(s);
@@ -271,6 +280,17 @@ static void gauges_update(struct sink *s) {
 	atomic_store_explicit(&s->counters.in_flight, s->outstanding, memory_order_relaxed);
 }
 
+static void events_poll(struct sink *s, int wait_ms) {
+	for (unsigned i = 0; i < EVENTS_PER_POLL && s->queue != nullptr; i++) {
+		rd_kafka_event_t *ev = rd_kafka_queue_poll(s->queue, wait_ms);
+		if (ev == nullptr)
+			break;
+		event_take(s, ev);
+		rd_kafka_event_destroy(ev);
+		wait_ms = 0;
+	}
+}
+
 static unsigned kafka_poll(
 	struct sink *s,
 	uint64_t now_ns,
@@ -282,26 +302,23 @@ static unsigned kafka_poll(
 
 	s->now_ns = now_ns;
 	producer_recover(s);
+	watch_tick(s);
 	for (uint32_t t = 0; t < s->env.config->topic_count; t++)
 		topic_offer(s, &s->topics[t]);
 	if (s->touched_count > 0)
 		wait_ms = 0;
-	for (unsigned i = 0; i < EVENTS_PER_POLL; i++) {
-		rd_kafka_event_t *ev = rd_kafka_queue_poll(s->queue, wait_ms);
-		if (ev == nullptr)
-			break;
-		event_take(s, ev);
-		rd_kafka_event_destroy(ev);
-		wait_ms = 0;
-	}
+	events_poll(s, wait_ms);
+	checkpoints_tick(s, false);
 	gauges_update(s);
 	return results_report(s, done, max);
 }
 
-// librdkafka's linger ends; results come through poll.
+// The last checkpoints go out, and what librdkafka has gets time to be acknowledged. Results come
+// through poll.
 static void kafka_flush(struct sink *s, unsigned timeout_ms) {
-	if (s->rk != nullptr && !s->fatal)
-		rd_kafka_flush(s->rk, (int)timeout_ms);
+	checkpoints_tick(s, true);
+	for (unsigned ms = 0; ms < timeout_ms && s->outstanding > 0; ms += 10)
+		events_poll(s, 10);
 }
 
 static void kafka_stats(const struct sink *s, struct sink_stats *out) {

@@ -50,7 +50,8 @@ batch_record(struct batch *b, const char *key, uint64_t n, int32_t partition, ui
 	b->used += LEDGER_SEQ_DIGITS;
 	b->used += (uint32_t)sprintf(
 		(char *)b->buf + b->used,
-		",\"device\":\"%s\",\"n\":%llu,\"pad\":\"",
+		",\"appliance\":\"test\",\"appliance_epoch\":7,\"device\":\"%s\",\"n\":%llu,"
+		"\"pad\":\"",
 		key,
 		(unsigned long long)n
 	);

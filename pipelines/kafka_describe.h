@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// What Kafka says about topics: partitions and replication by a metadata request (a short wait),
+// the settings the contract rests on by an admin request (an event on a queue of the caller; the
+// embedded Kafka knows none, so it is not asked).
+#pragma once
+
+#include <librdkafka/rdkafka.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct config;
+
+struct topic_facts {
+	rd_kafka_resp_err_t error; // of the topic: unknown, not authorised
+	uint32_t partitions;
+	uint32_t replicas; // fewest of any partition
+	bool settings_known; // false: Kafka would not say (old, no permission, embedded)
+	uint32_t min_insync;
+	bool unclean;
+	uint32_t message_bytes_max; // 0 = unknown
+};
+
+// One question about all topics of a configuration; the same struct serves again and again.
+struct kafka_describe {
+	const struct config *config;
+	struct topic_facts *facts; // by topic
+	bool open; // the settings are still to come
+};
+
+int kafka_describe_init(struct kafka_describe *d, const struct config *c);
+void kafka_describe_fini(struct kafka_describe *d);
+
+// Asks for partitions and waits for them at most wait_ms; then asks for the settings, which come
+// (or time out) as an event within timeout_ms. Every topic must be known to `rk` by
+// rd_kafka_topic_new(). An error if Kafka did not answer; facts are then unchanged.
+rd_kafka_resp_err_t kafka_describe_ask(
+	struct kafka_describe *d,
+	rd_kafka_t *rk,
+	rd_kafka_queue_t *queue,
+	unsigned wait_ms,
+	unsigned timeout_ms
+);
+// True if the event was the answer about settings: the facts are complete.
+bool kafka_describe_event(struct kafka_describe *d, rd_kafka_event_t *ev);
+
+// Is it weaker than an acknowledgement promises? `why` names what: "replication factor 1 < 3, ...".
+bool topic_weak(const struct topic_facts *f, char *why, size_t why_len);
