@@ -12,83 +12,12 @@
 #include <rte_ip4.h>
 #include <rte_ip6.h>
 #include <rte_ip_frag.h>
-#include <rte_malloc.h>
 
-#include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
 
-#define WAYS 4
-#define ENTRIES_MIN 4
-#define CHECKS_PER_TIMEOUT 8
 #define DATAGRAM_MAX 65535
 #define IP6_FRAGMENT_HEADER 8
-
-struct fragments {
-	struct rte_ip_frag_death_row row;
-	uint64_t due_ns; // of the next look for expired datagrams
-	uint64_t period_ns;
-	uint32_t count;
-	struct {
-		struct rte_ip_frag_tbl *table;
-		uint16_t realm;
-	} realms[];
-};
-
-static uint32_t realm_index(const struct fragments *f, uint16_t realm) {
-	uint32_t i = 0;
-
-	while (i < f->count && f->realms[i].realm != realm)
-		i++;
-	return i;
-}
-
-static void realms_collect(struct net *n, struct fragments *f) {
-	for (uint32_t i = 0; i < n->interface_count; i++) {
-		uint32_t at = realm_index(f, n->interfaces[i].realm);
-		n->interfaces[i].fragment_table = at;
-		if (at == f->count)
-			f->realms[f->count++].realm = n->interfaces[i].realm;
-	}
-}
-
-int fragment_init(struct net *n) {
-	size_t size = sizeof(struct fragments)
-		+ n->interface_count * sizeof(((struct fragments *)NULL)->realms[0]);
-	uint64_t timeout_ns = n->env.config->net.fragment_timeout_ms * 1000000ull;
-	struct fragments *f = rte_zmalloc(NULL, size, 0);
-	uint32_t entries;
-
-	if (f == NULL)
-		return -ENOMEM;
-	n->fragments = f;
-	f->period_ns = timeout_ns / CHECKS_PER_TIMEOUT + 1;
-	realms_collect(n, f);
-	entries = n->env.config->net.fragments / RTE_MAX(f->count, 1u);
-	entries = RTE_MAX(entries, (uint32_t)ENTRIES_MIN);
-	for (uint32_t i = 0; i < f->count; i++) {
-		f->realms[i].table = rte_ip_frag_table_create(
-			rte_align32pow2((entries + WAYS - 1) / WAYS),
-			WAYS,
-			entries,
-			timeout_ns,
-			SOCKET_ID_ANY
-		);
-		if (f->realms[i].table == NULL)
-			return -ENOMEM;
-	}
-	return 0;
-}
-
-void fragment_fini(struct net *n) {
-	struct fragments *f = n->fragments;
-
-	for (uint32_t i = 0; f != NULL && i < f->count; i++)
-		if (f->realms[i].table != NULL)
-			rte_ip_frag_table_destroy(f->realms[i].table);
-	rte_free(f);
-	n->fragments = NULL;
-}
 
 // RFC 792, RFC 8200 section 4.5: the sender is told, if we have seen the first piece.
 static void tell_expired(struct net *n, struct rte_mbuf *m) {

@@ -3,34 +3,18 @@
 #include "dataplane/net/stack.h"
 #include "dataplane/siphash.h"
 
-#include <rte_malloc.h>
-
-#include <errno.h>
 #include <string.h>
 
-#define WAYS 4
+#define WAYS NEIGHBOUR_WAYS
 #define TRIES 3
 #define SECOND 1000000000ull
 #define RETRY_NS SECOND
 #define REACHABLE_NS (30 * SECOND) // RFC 4861 section 10, REACHABLE_TIME
 #define FAILED_NS (20 * SECOND)
 
-int neighbour_init(struct neighbours *t, uint32_t capacity) {
-	t->buckets = rte_align32pow2(RTE_MAX((capacity + WAYS - 1) / WAYS, 4u));
-	t->entries = rte_zmalloc(NULL, sizeof(*t->entries) * t->buckets * WAYS, 0);
-	return t->entries != NULL ? 0 : -ENOMEM;
-}
-
 static void pending_drop(struct neighbour *e) {
 	rte_pktmbuf_free_bulk(e->pending, e->pending_count);
 	e->pending_count = 0;
-}
-
-void neighbour_fini(struct neighbours *t) {
-	for (uint32_t i = 0; t->entries != NULL && i < t->buckets * WAYS; i++)
-		pending_drop(&t->entries[i]);
-	rte_free(t->entries);
-	t->entries = NULL;
 }
 
 static bool is_asking(const struct neighbour *e) {

@@ -11,6 +11,7 @@ struct net;
 struct net_interface;
 struct rte_mbuf;
 
+#define NEIGHBOUR_WAYS 4 // entries of a bucket
 #define NEIGHBOUR_PENDING_MAX 3 // frames that wait for one answer
 #define NEIGHBOUR_ACTIVE_MAX 64 // questions open at a time
 
@@ -36,15 +37,12 @@ struct neighbour {
 };
 
 struct neighbours {
-	struct neighbour *entries; // buckets of 4
+	struct neighbour *entries; // buckets of NEIGHBOUR_WAYS
 	uint32_t buckets; // power of two
 	uint32_t used;
 	uint32_t active[NEIGHBOUR_ACTIVE_MAX]; // indices of INCOMPLETE and PROBING entries
 	uint32_t active_count;
 };
-
-int neighbour_init(struct neighbours *t, uint32_t capacity);
-void neighbour_fini(struct neighbours *t); // frees waiting frames
 
 // Send `m`, which starts with its network header, to `destination` on the link or through the
 // gateway. While the MAC is being asked for: to `fallback_mac` if given, else it waits (at most

@@ -2,19 +2,12 @@
 #include "dataplane/net/net.h"
 #include "dataplane/net/stack.h"
 
-#include <rte_byteorder.h>
-#include <rte_ip6.h>
-#include <rte_malloc.h>
 #include <rte_prefetch.h>
-#include <rte_thash.h>
 
-#include <errno.h>
 #include <string.h>
 
 #define PREFETCH_AHEAD 4
 #define DEAD_MAX 64
-#define NEIGHBOUR_ANSWERS_PPS 1000
-#define NEIGHBOUR_COPIES_PPS 1000
 
 // Frames that a burst condemned, freed together.
 struct dead {
@@ -250,143 +243,4 @@ uint64_t net_poll(struct net *n, uint64_t now_ns) {
 	next = RTE_MIN(next, due);
 	due = fragment_poll(n, now_ns);
 	return RTE_MIN(next, due);
-}
-
-static void port_init(struct net *n, uint16_t i) {
-	struct net_port *p = &n->ports[i];
-	uint32_t room = rte_pktmbuf_data_room_size(n->env.pool) - RTE_PKTMBUF_HEADROOM;
-
-	*p = n->env.ports[i];
-	for (uint32_t v = 0; v < VLANS; v++)
-		n->by_vlan[i][v] = INTERFACE_NONE;
-	n->mtu[i] = RTE_MIN(p->mtu < MTU_MIN ? MTU_MIN : p->mtu, room);
-	if (p->rss && p->rss_key_len >= 40) {
-		uint32_t len = RTE_MIN(p->rss_key_len, (uint32_t)sizeof(n->rss_key[i])) & ~3u;
-		rte_convert_rss_key((const uint32_t *)p->rss_key, n->rss_key[i], (int)len);
-	} else {
-		p->rss = false;
-	}
-}
-
-static bool is_group(const struct ip_prefix *p) {
-	static const uint8_t broadcast[4] = {255, 255, 255, 255};
-
-	if (p->family == 6)
-		return p->addr[0] == 0xff;
-	return (p->addr[0] & 0xf0) == 0xe0 || memcmp(p->addr, broadcast, 4) == 0;
-}
-
-// The groups of an interface are those that a listener of its realm names.
-static uint32_t
-groups_collect(const struct config *c, uint16_t realm, struct ip_prefix *out, uint32_t max) {
-	uint32_t count = 0;
-
-	for (uint32_t l = 0; l < c->listener_count; l++) {
-		const struct config_listener *listener = &c->listeners[l];
-		if (listener->realm != realm)
-			continue;
-		for (uint32_t a = 0; a < listener->address_count && count < max; a++)
-			if (is_group(&listener->addresses[a]))
-				out[count++] = listener->addresses[a];
-	}
-	return count;
-}
-
-static uint32_t group_bound(const struct config *c) {
-	uint32_t bound = 0;
-
-	for (uint32_t l = 0; l < c->listener_count; l++)
-		bound += c->listeners[l].address_count;
-	return bound;
-}
-
-static int interface_init(struct net *n, uint16_t index) {
-	const struct config_interface *c = &n->env.config->interfaces[index];
-	struct net_interface *i = &n->interfaces[index];
-	uint32_t bound = group_bound(n->env.config);
-
-	if (c->port >= n->port_count || c->vlan >= VLANS - 1)
-		return -EINVAL;
-	*i = (struct net_interface) {
-		.index = index,
-		.port = c->port,
-		.vlan = c->vlan,
-		.realm = c->realm,
-		.address_count = c->address_count,
-		.gateway4 = c->gateway4,
-		.gateway6 = c->gateway6,
-	};
-	i->addresses = rte_zmalloc(NULL, sizeof(*i->addresses) * (c->address_count + 1), 0);
-	i->groups = rte_zmalloc(NULL, sizeof(*i->groups) * (bound + 1), 0);
-	if (i->addresses == NULL || i->groups == NULL)
-		return -ENOMEM;
-	for (uint32_t a = 0; a < c->address_count; a++)
-		i->addresses[a].prefix = c->addresses[a];
-	i->group_count = groups_collect(n->env.config, c->realm, i->groups, bound);
-	if (n->by_vlan[c->port][c->vlan] != INTERFACE_NONE)
-		return -EEXIST;
-	n->by_vlan[c->port][c->vlan] = index;
-	return 0;
-}
-
-static int tables_init(struct net *n) {
-	const struct config *c = n->env.config;
-	int ret;
-
-	n->by_vlan = rte_zmalloc(NULL, sizeof(*n->by_vlan) * (n->port_count + 1), 0);
-	n->interfaces = rte_zmalloc(NULL, sizeof(*n->interfaces) * (c->interface_count + 1), 0);
-	if (n->by_vlan == NULL || n->interfaces == NULL)
-		return -ENOMEM;
-	for (uint16_t p = 0; p < n->port_count; p++)
-		port_init(n, p);
-	for (uint32_t i = 0; i < c->interface_count; i++) {
-		n->interface_count = i + 1;
-		ret = interface_init(n, (uint16_t)i);
-		if (ret < 0)
-			return ret;
-	}
-	ret = neighbour_init(&n->neighbours, c->net.neighbours);
-	if (ret < 0)
-		return ret;
-	return fragment_init(n);
-}
-
-int net_create(const struct net_env *env, struct net **out) {
-	struct net *n;
-	int ret;
-
-	if (env->config->port_count > CONFIG_PORTS_MAX || env->workers == 0
-	    || env->config->interface_count >= INTERFACE_NONE)
-		return -EINVAL;
-	n = rte_zmalloc(NULL, sizeof(*n), RTE_CACHE_LINE_SIZE);
-	if (n == NULL)
-		return -ENOMEM;
-	n->env = *env;
-	n->frames = env->frames;
-	n->port_count = (uint16_t)env->config->port_count;
-	n->icmp =
-		rate_make(env->config->net.icmp_rate_pps, env->config->net.icmp_rate_pps / 10 + 1);
-	n->neighbour = rate_make(NEIGHBOUR_ANSWERS_PPS, NEIGHBOUR_ANSWERS_PPS / 10);
-	n->copies = rate_make(NEIGHBOUR_COPIES_PPS, NEIGHBOUR_COPIES_PPS / 10);
-	ret = tables_init(n);
-	if (ret < 0) {
-		net_destroy(n);
-		return ret;
-	}
-	*out = n;
-	return 0;
-}
-
-void net_destroy(struct net *n) {
-	if (n == NULL)
-		return;
-	neighbour_fini(&n->neighbours);
-	fragment_fini(n);
-	for (uint32_t i = 0; i < n->interface_count; i++) {
-		rte_free(n->interfaces[i].addresses);
-		rte_free(n->interfaces[i].groups);
-	}
-	rte_free(n->interfaces);
-	rte_free(n->by_vlan);
-	rte_free(n);
 }

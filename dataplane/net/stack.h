@@ -15,6 +15,7 @@
 #include "pipelines/ledger.h"
 
 #include <rte_ether.h>
+#include <rte_ip_frag.h>
 #include <rte_mbuf.h>
 
 #include <stdbool.h>
@@ -86,6 +87,18 @@ struct net {
 
 	void (*icmp_error)(void *owner, const struct net_icmp_error *e);
 	void *icmp_error_owner;
+};
+
+// Datagrams in reassembly, a table per realm. See fragment.c.
+struct fragments {
+	struct rte_ip_frag_death_row row;
+	uint64_t due_ns; // of the next look for expired datagrams
+	uint64_t period_ns;
+	uint32_t count;
+	struct {
+		struct rte_ip_frag_tbl *table;
+		uint16_t realm;
+	} realms[];
 };
 
 static inline bool net_on_link(const struct ip_prefix *p, uint8_t family, const uint8_t *addr) {
@@ -232,8 +245,6 @@ enum drop_reason nd_overheard(struct net *n, struct rte_mbuf *m);
 
 // fragment.c
 
-int fragment_init(struct net *n);
-void fragment_fini(struct net *n);
 enum drop_reason fragment_input4(struct net *n, struct rte_mbuf *m);
 enum drop_reason fragment_input6(struct net *n, struct rte_mbuf *m, bool behind_others);
 uint64_t fragment_poll(struct net *n, uint64_t now_ns);
