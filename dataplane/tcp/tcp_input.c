@@ -3,6 +3,7 @@
 #include "dataplane/tcp/tcp_types.h"
 
 #define PAWS_VALID_TICKS (24u * 86400 * TCP_TICKS_PER_S)
+#define BACKOFF_AFTER_PROGRESS 3
 #define CHALLENGE_UNIT_SHIFT 7 // 128 ticks: about half a second
 
 // A connection answers at most one unacceptable segment per half second (RFC 5961 section 7);
@@ -88,6 +89,9 @@ static void new_ack(struct tcp *t, struct tcb *c, const struct segment *s) {
 	uint32_t acked = s->ack - c->snd_una;
 
 	take_rtt(t, c, s);
+	// Karn keeps the whole backoff until the next sample. Where every ACK answers a resent
+	// segment that sample never comes; 8 RTOs leave room for one on any path that works.
+	c->backoff = (uint8_t)min_u32(c->backoff, BACKOFF_AFTER_PROGRESS);
 	c->snd_una = s->ack;
 	c->stall_at = t->tick;
 	c->tries = 0;
