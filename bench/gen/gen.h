@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// sluice-gen: simulated devices on a DPDK port, for bench and tests. One lcore; not hardened, it
+// talks to our own sluiced only.
+#pragma once
+
+#include <rte_mbuf.h>
+#include <rte_mempool.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define GEN_TRAFFICS(X)                                                                            \
+	X(GEN_LINE, "line", 8094)                                                                  \
+	X(GEN_JSON, "json", 8095)                                                                  \
+	X(GEN_SENML_JSON, "senml-json", 8097)                                                      \
+	X(GEN_SENML_CBOR, "senml-cbor", 8098)                                                      \
+	X(GEN_CBOR, "cbor", 8099)                                                                  \
+	X(GEN_RAW, "raw", 8100)                                                                    \
+	X(GEN_COAP_NON, "coap-non", 5683)                                                          \
+	X(GEN_COAP_CON, "coap-con", 5683)
+
+enum gen_traffic {
+#define X(id, label, port) id,
+	GEN_TRAFFICS(X)
+#undef X
+		GEN_TRAFFIC_COUNT
+};
+const char *gen_traffic_label(enum gen_traffic t);
+uint16_t gen_traffic_port(enum gen_traffic t);
+
+struct gen_options {
+	enum gen_traffic traffic;
+	uint32_t devices;
+	uint64_t rate; // frames per second, 0 = as fast as possible
+	uint32_t seconds;
+	uint32_t window; // unanswered CON requests at once
+	uint32_t duplicate_percent;
+	uint32_t malformed_percent;
+	uint32_t payload_bytes; // about
+	uint32_t target; // IPv4, host order
+	uint32_t source; // IPv4 of device 0; device n has source + n % 200
+	uint16_t port;
+	bool blind; // send without knowing the peer's MAC address
+	bool receive; // only count what comes
+};
+
+// Frames of N devices, made once; sending copies one and stamps what must differ.
+struct gen_frames;
+int gen_frames_create(const struct gen_options *o, struct gen_frames **out);
+void gen_frames_destroy(struct gen_frames *f);
+// The next frame into `m` (empty). `mid` is the CoAP message id and token.
+void gen_frame_write(
+	struct gen_frames *f,
+	struct rte_mbuf *m,
+	uint16_t mid,
+	const uint8_t src[6],
+	const uint8_t dst[6]
+);
