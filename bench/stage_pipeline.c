@@ -123,13 +123,13 @@ static void setup(void) {
 		.sealed = on_sealed,
 	};
 
-	strcpy(config.appliance, "sluice-1");
+	snprintf(config.appliance, sizeof(config.appliance), "sluice-1");
 	config.topics = topics;
 	config.topic_count = 2;
 	config.kafka.dead_letter = 1;
 	config.egress.linger_us = 2000;
 	config.egress.batch_records = 512;
-	strcpy(profile.name, "bench");
+	snprintf(profile.name, sizeof(profile.name), "bench");
 	profile.device_from = DEVICE_FROM_PAYLOAD;
 	profile.hints = bench_hints;
 	profile.route = &route;

@@ -18,7 +18,8 @@ uint64_t entry_bytes(const struct batch_entry *e) {
 static struct batch_entry *entry_begin(struct batch *b, struct view key) {
 	struct batch_entry *e = &b->entries[b->count];
 
-	memcpy(b->buf + b->used, key.p, key.len);
+	if (key.len > 0) // an empty view may have no pointer
+		memcpy(b->buf + b->used, key.p, key.len);
 	e->key_offset = b->used;
 	e->key_len = (uint16_t)key.len;
 	e->offset = b->used + key.len;

@@ -185,7 +185,7 @@ static void refusals_and_clones_stand_in_the_record(void **) {
 	int error;
 
 	add("dev-1");
-	strcpy(e[1].reason, "device-not-active");
+	snprintf(e[1].reason, sizeof(e[1].reason), "device-not-active");
 	e[0].peer = (struct channel_address) {.bytes = {10, 0, 0, 9}, .family = 4};
 	assert_int_equal(registry_events(r, e, 3), 0);
 	assert_int_equal(registry_events(r, e, 1), 0);
