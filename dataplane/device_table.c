@@ -15,23 +15,21 @@
 #define CLONE_FLIPS 3 // A-B-A-B within the window: two places, not one that moved
 #define CLONE_WINDOW_NS (60 * 1000000000ll)
 #define QUOTA_BURST_NS 1000000000ull // a device may send one second's worth at once
-#define READ_TRIES 64
+#define LOOKUP_TRIES 4
 #define PROFILES_MAX 1025
 
 struct slot {
-	// [c>w] guarded by `sequence`: odd while the main thread writes
+	// [c>w] `sequence` guards who the slot belongs to: odd while that changes, which is never
+	// for a device that stays. Its limits change word by word, so that no reader ever has to
+	// wait.
 	_Atomic uint32_t sequence;
 	uint32_t mark; // [c] whole transfer that mentioned it last
 	uint64_t hash;
+	_Atomic uint64_t standing; // claims << 32 | connections << 16 | state
+	_Atomic uint64_t rates; // bytes_per_s << 32 | records_per_s
 	uint8_t used;
-	uint8_t state;
 	uint8_t name_len;
-	uint8_t reserved;
-	uint16_t connections;
 	uint16_t profile; // [c] index into profiles, for the snapshot
-	uint32_t records_per_s;
-	uint32_t bytes_per_s;
-	uint32_t claims;
 	char name[CHANNEL_NAME_MAX];
 
 	// [x] any worker, relaxed: counters add up; of the last contact the last writer wins, and
@@ -146,26 +144,29 @@ static uint64_t bucket_of(uint64_t hash, uint32_t slot) {
 
 // --- readers
 
-// True with *out filled if the slot holds that name now.
+static void limits_read(const struct slot *s, struct device_entry *out) {
+	uint64_t standing = atomic_load_explicit(&s->standing, memory_order_relaxed);
+	uint64_t rates = atomic_load_explicit(&s->rates, memory_order_relaxed);
+
+	out->state = (enum device_state)(standing & 0xff);
+	out->connections = (uint16_t)(standing >> 16);
+	out->claims = (uint32_t)(standing >> 32);
+	out->records_per_s = (uint32_t)rates;
+	out->bytes_per_s = (uint32_t)(rates >> 32);
+}
+
+// True with *out filled if the slot belongs to that name. A slot that changes hands meanwhile did
+// not belong to a device that stays.
 static bool slot_read(const struct slot *s, struct view name, struct device_entry *out) {
-	for (unsigned tries = 0; tries < READ_TRIES; tries++) {
-		uint32_t before = atomic_load_explicit(&s->sequence, memory_order_acquire);
-		if ((before & 1) != 0)
-			continue;
-		bool same = s->used != 0 && s->name_len == name.len
-			&& memcmp(s->name, name.p, name.len) == 0;
-		out->state = (enum device_state)s->state;
-		out->connections = s->connections;
-		out->records_per_s = s->records_per_s;
-		out->bytes_per_s = s->bytes_per_s;
-		out->claims = s->claims;
-		atomic_thread_fence(memory_order_acquire);
-		if (atomic_load_explicit(&s->sequence, memory_order_relaxed) == before)
-			return same;
-	}
-	// The main thread writes a slot in a few dozen instructions; it lost its CPU inside. The
-	// answer "not found" is counted as a refusal and the device tries again.
-	return false;
+	uint32_t before = atomic_load_explicit(&s->sequence, memory_order_acquire);
+
+	if ((before & 1) != 0)
+		return false;
+	bool same =
+		s->used != 0 && s->name_len == name.len && memcmp(s->name, name.p, name.len) == 0;
+	limits_read(s, out);
+	atomic_thread_fence(memory_order_acquire);
+	return same && atomic_load_explicit(&s->sequence, memory_order_relaxed) == before;
 }
 
 static void
@@ -217,15 +218,19 @@ void device_table_lookup(
 	}
 	for (uint32_t i = 0; i < n; i++)
 		probe(t, index, names[i], hash[i], &out[i]);
-	atomic_thread_fence(memory_order_acquire);
-	if (atomic_load_explicit(&t->generation, memory_order_relaxed) == generation)
-		return;
-	// The index was being rebuilt: what was found is right, what was not found may be there.
-	// One more look suffices, because two rebuilds are millions of changes apart.
-	index = t->index[atomic_load_explicit(&t->generation, memory_order_acquire) & 1];
-	for (uint32_t i = 0; i < n; i++)
-		if (out[i].slot == DEVICE_NONE)
-			probe(t, index, names[i], hash[i], &out[i]);
+	// If the index changed meanwhile, what was found is right and what was not may be there.
+	// Rebuilds are at least a quarter of the table's capacity in removals apart.
+	for (unsigned tries = 0; tries < LOOKUP_TRIES; tries++) {
+		atomic_thread_fence(memory_order_acquire);
+		uint32_t now = atomic_load_explicit(&t->generation, memory_order_acquire);
+		if (now == generation)
+			return;
+		generation = now;
+		index = t->index[generation & 1];
+		for (uint32_t i = 0; i < n; i++)
+			if (out[i].slot == DEVICE_NONE)
+				probe(t, index, names[i], hash[i], &out[i]);
+	}
 }
 
 // --- what workers write
@@ -406,11 +411,14 @@ static uint16_t profile_number(struct device_table *t, const char *name) {
 }
 
 static void slot_limits(struct device_table *t, struct slot *s, const struct channel_device *d) {
-	s->state = d->state;
-	s->connections = d->connections;
-	s->records_per_s = d->records_per_s;
-	s->bytes_per_s = d->bytes_per_s;
-	s->claims = d->claims;
+	atomic_store_explicit(
+		&s->standing,
+		(uint64_t)d->claims << 32 | (uint64_t)d->connections << 16 | d->state,
+		memory_order_relaxed
+	);
+	atomic_store_explicit(
+		&s->rates, (uint64_t)d->bytes_per_s << 32 | d->records_per_s, memory_order_relaxed
+	);
 	s->profile = profile_number(t, d->profile);
 }
 
@@ -421,9 +429,7 @@ static int device_put(struct device_table *t, const struct channel_device *d, ui
 	if (b != NULL) {
 		struct slot *s =
 			&t->slots[(uint32_t)atomic_load_explicit(b, memory_order_relaxed) - 1];
-		slot_write_begin(s);
 		slot_limits(t, s, d);
-		slot_write_end(s);
 		s->mark = t->mark;
 		return 0;
 	}
@@ -455,7 +461,6 @@ static void slot_release(struct device_table *t, uint32_t slot, _Atomic uint64_t
 	s->used = 0;
 	memset(s->name, 0, sizeof(s->name));
 	s->name_len = 0;
-	s->state = DEVICE_REVOKED;
 	slot_write_end(s);
 	atomic_store_explicit(&s->records, 0, memory_order_relaxed);
 	atomic_store_explicit(&s->bytes, 0, memory_order_relaxed);
@@ -599,14 +604,16 @@ bool device_table_next(const struct device_table *t, uint32_t *at, struct channe
 		const struct slot *s = &t->slots[*at];
 		if (s->used == 0)
 			continue;
+		struct device_entry e;
+		limits_read(s, &e);
 		*out = (struct channel_device) {
 			.op = CHANNEL_PUT,
 			.name_len = s->name_len,
-			.state = s->state,
-			.connections = s->connections,
-			.records_per_s = s->records_per_s,
-			.bytes_per_s = s->bytes_per_s,
-			.claims = s->claims,
+			.state = e.state,
+			.connections = e.connections,
+			.records_per_s = e.records_per_s,
+			.bytes_per_s = e.bytes_per_s,
+			.claims = e.claims,
 		};
 		memcpy(out->name, s->name, sizeof(out->name));
 		memcpy(out->profile, t->profiles[s->profile], sizeof(out->profile));

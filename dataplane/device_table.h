@@ -7,8 +7,9 @@
 //   index[generation & 1]   open addressing, 8 bytes a bucket: tag and slot
 //         |                 full of deleted buckets: the other one is built, then generation++;
 //         v                 a reader that sees another generation afterwards looks again
-//   slots[]                 a sequence number around name and limits, which are verified inside
-//                           it: a slot that was given to another name is simply not found
+//   slots[]                 a sequence number around the name, which is verified inside it: a slot
+//                           that was given to another name is simply not found. Limits change word
+//                           by word
 //
 // Removed slots may therefore be used again at once.
 #pragma once
