@@ -1,0 +1,542 @@
+// SPDX-License-Identifier: Apache-2.0
+// The configuration: checked whole beside the file in force, then swapped, then told.
+#include "config/config.h"
+#include "config/schema.h"
+#include "controlplane/ca/digest.h"
+#include "controlplane/control.h"
+#include "controlplane/flat.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define TEXT_MAX (1u << 20)
+#define ERRORS_MAX 32
+#define APPLY_WAIT_MS 5000
+
+static char *file_text(const char *path, int *error) {
+	char *text = NULL;
+	struct stat s;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	*error = 0;
+	if (fd < 0 || fstat(fd, &s) < 0) {
+		*error = -errno;
+	} else if (s.st_size > TEXT_MAX) {
+		*error = -EFBIG;
+	} else {
+		text = calloc(1, (size_t)s.st_size + 1);
+		if (text == NULL || read(fd, text, (size_t)s.st_size) != s.st_size) {
+			*error = text == NULL ? -ENOMEM : -EIO;
+			free(text);
+			text = NULL;
+		}
+	}
+	if (fd >= 0)
+		close(fd);
+	return text;
+}
+
+// Beside the file in force, so that relative references mean the same. Caller unlinks `path`.
+static int file_put(const char *path, const char *text) {
+	size_t len = strlen(text);
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+
+	if (fd < 0)
+		return -errno;
+	int ret = 0;
+	if (write(fd, text, len) != (ssize_t)len)
+		ret = -ENOSPC;
+	else if (fsync(fd) < 0)
+		ret = -errno;
+	close(fd);
+	if (ret < 0)
+		unlink(path);
+	return ret;
+}
+
+static json_t *errors_json(const struct config_error *errors, uint32_t count) {
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < count; i++)
+		json_array_append_new(
+			list,
+			json_pack(
+				"{s:i,s:s}", "line", (int)errors[i].line, "problem", errors[i].text
+			)
+		);
+	return list;
+}
+
+// --- what differs
+
+static const struct option *option_of(const char *path) {
+	char plain[256];
+
+	flat_option_path(path, plain, sizeof(plain));
+	const struct option *o = option_find(plain);
+	// Elements of plain lists ("ports[].devices[]") belong to the list.
+	size_t n = strlen(plain);
+	while (o == NULL && n > 2 && strcmp(plain + n - 2, "[]") == 0) {
+		plain[n -= 2] = '\0';
+		o = option_find(plain);
+	}
+	return o;
+}
+
+static void difference(json_t *list, const char *path, const char *was, const char *is) {
+	const struct option *o = option_of(path);
+	bool secret = o != NULL && o->type == OPTION_SECRET;
+	bool live = o != NULL && (o->flags & OPTION_LIVE) != 0;
+
+	json_array_append_new(
+		list,
+		json_pack(
+			"{s:s,s:o,s:o,s:b}",
+			"option",
+			path,
+			"was",
+			was == NULL ? json_null() : json_string(secret ? "(secret)" : was),
+			"is",
+			is == NULL ? json_null() : json_string(secret ? "(secret)" : is),
+			"restart",
+			!live
+		)
+	);
+}
+
+static json_t *differences(const char *before, const char *after) {
+	struct flat old = {0}, new = {0};
+	json_t *list = json_array();
+	char why[128];
+
+	if (flat_read(before, &old, why, sizeof(why)) == 0
+	    && flat_read(after, &new, why, sizeof(why)) == 0) {
+		for (size_t i = 0; i < new.count; i++) {
+			const struct flat_item *was = flat_find(&old, new.items[i].path);
+			if (was == NULL || strcmp(was->value, new.items[i].value) != 0)
+				difference(
+					list,
+					new.items[i].path,
+					was != NULL ? was->value : NULL,
+					new.items[i].value
+				);
+		}
+		for (size_t i = 0; i < old.count; i++)
+			if (flat_find(&new, old.items[i].path) == NULL)
+				difference(list, old.items[i].path, old.items[i].value, NULL);
+	}
+	flat_free(&old);
+	flat_free(&new);
+	return list;
+}
+
+static bool needs_restart(const json_t *list) {
+	size_t i;
+	json_t *v;
+
+	json_array_foreach(list, i, v) if (json_is_true(json_object_get(v, "restart"))) return true;
+	return false;
+}
+
+// --- check
+
+// False with the reply filled if the text is no good configuration.
+static bool text_check(struct control *c, const char *text, struct reply *r) {
+	struct config_error errors[ERRORS_MAX];
+	struct config *loaded = NULL;
+	char path[300];
+	uint32_t count = 0;
+
+	snprintf(path, sizeof(path), "%s.candidate", c->config_path);
+	int ret = file_put(path, text);
+	if (ret < 0) {
+		reply_error(
+			r,
+			ret == -ENOSPC ? 507 : 500,
+			"not-written",
+			"sluice-controld must be able to write beside the configuration file",
+			"%s: %s",
+			path,
+			strerror(-ret)
+		);
+		return false;
+	}
+	ret = config_load(path, &loaded, errors, ERRORS_MAX, &count);
+	unlink(path);
+	config_free(loaded);
+	if (ret == 0)
+		return true;
+	reply_json(
+		r,
+		422,
+		json_pack(
+			"{s:{s:s,s:s,s:s},s:o}",
+			"error",
+			"code",
+			"bad-configuration",
+			"message",
+			"the configuration has mistakes; the one in force was not touched",
+			"hint",
+			"mend the lines named and try again",
+			"mistakes",
+			errors_json(errors, count)
+		)
+	);
+	return false;
+}
+
+static json_t *change_json(struct control *c, const char *text) {
+	int error = 0;
+	char *now = file_text(c->config_path, &error);
+	json_t *list = differences(now != NULL ? now : "{}", text);
+	json_t *json = json_pack(
+		"{s:b,s:b,s:o}",
+		"good",
+		true,
+		"restart_required",
+		needs_restart(list),
+		"changes",
+		list
+	);
+
+	free(now);
+	return json;
+}
+
+void config_check_text(struct control *c, struct request *q, struct reply *r) {
+	static const struct body_field fields[] = {{"text", JSON_STRING, true, TEXT_MAX}, {0}};
+
+	if (!body_check(q, fields, r))
+		return;
+	const char *text = json_string_value(json_object_get(q->json, "text"));
+	if (text_check(c, text, r))
+		reply_json(r, 200, change_json(c, text));
+}
+
+// --- apply
+
+static int publish(struct control *c, int64_t version, const char *text, struct channel_ack *ack) {
+	struct channel_generation g = {.kind = GENERATION_CONFIG, .number = (uint64_t)version};
+
+	digest_sha256(text, strlen(text), g.sha256);
+	snprintf(g.path, sizeof(g.path), "%s", c->config_path);
+	memset(ack, 0, sizeof(*ack));
+	return link_ask(c->link, CHANNEL_GENERATION, &g, APPLY_WAIT_MS, ack);
+}
+
+static int file_swap(struct control *c, const char *text) {
+	char part[300];
+
+	snprintf(part, sizeof(part), "%s.part", c->config_path);
+	int ret = file_put(part, text);
+	if (ret == 0 && rename(part, c->config_path) < 0)
+		ret = -errno;
+	if (ret < 0)
+		unlink(part);
+	return ret;
+}
+
+// Good text, by whom and why, to file, data plane and history. If the data plane refuses, the old
+// file comes back.
+static void
+apply(struct control *c, struct request *q, const char *text, const char *comment, struct reply *r
+) {
+	struct channel_ack ack;
+	int64_t version = registry_config_current(c->registry) + 1;
+	int error = 0;
+
+	if (!text_check(c, text, r))
+		return;
+	json_t *json = change_json(c, text);
+	char *before = file_text(c->config_path, &error);
+	int ret = file_swap(c, text);
+	if (ret < 0) {
+		json_decref(json);
+		free(before);
+		reply_errno(r, ret, "configuration file", strerror(-ret));
+		return;
+	}
+	int told = publish(c, version, text, &ack);
+	bool away = told == -ENOTCONN || told == -ETIMEDOUT;
+	ret = told == 0 || away
+		? registry_config_add(c->registry, &q->author, comment, text, &version)
+		: told;
+	if (ret < 0) {
+		if (before != NULL)
+			(void)file_swap(c, before);
+		json_decref(json);
+		reply_error(
+			r,
+			ret == -ENOSPC ? 507 : 409,
+			"not-applied",
+			"the configuration in force was put back",
+			"%s",
+			told < 0 && !away ? ack.text : registry_why(c->registry)
+		);
+	} else {
+		json_object_set_new(json, "version", json_integer(version));
+		json_object_set_new(
+			json,
+			"applied",
+			json_string(
+				told == 0		    ? "yes"
+					: told == -ENOTCONN ? "when-connected"
+							    : "waiting"
+			)
+		);
+		json_object_set_new(json, "data_plane", json_string(told == 0 ? ack.text : ""));
+		reply_json(r, 200, json);
+	}
+	free(before);
+}
+
+void config_apply(struct control *c, struct request *q, struct reply *r) {
+	static const struct body_field fields[] = {
+		{"text", JSON_STRING, true, TEXT_MAX}, {"comment", JSON_STRING, false, 500}, {0}
+	};
+
+	if (!body_check(q, fields, r))
+		return;
+	const char *comment = json_string_value(json_object_get(q->json, "comment"));
+	apply(c,
+	      q,
+	      json_string_value(json_object_get(q->json, "text")),
+	      comment != NULL ? comment : "",
+	      r);
+}
+
+void config_show(struct control *c, struct request *q, struct reply *r) {
+	int error = 0;
+	char *text = file_text(c->config_path, &error);
+
+	if (text == NULL) {
+		reply_errno(r, error, c->config_path, strerror(-error));
+		return;
+	}
+	reply_json(
+		r,
+		200,
+		json_pack(
+			"{s:s,s:I,s:s}",
+			"path",
+			c->config_path,
+			"version",
+			(json_int_t)registry_config_current(c->registry),
+			"text",
+			text
+		)
+	);
+	free(text);
+}
+
+void config_history(struct control *c, struct request *q, struct reply *r) {
+	int64_t limit;
+	int error = 0;
+
+	if (!query_number(q, "limit", 50, 10000, &limit, r))
+		return;
+	char *json = registry_config_history(c->registry, limit, &error);
+	if (json == NULL)
+		reply_errno(r, error, "history", registry_why(c->registry));
+	else
+		reply_text(r, 200, json);
+}
+
+void config_version(struct control *c, struct request *q, struct reply *r) {
+	int64_t version = strtoll(q->capture[0], NULL, 10);
+	int error = 0;
+	char *text = registry_config_text(c->registry, version, &error);
+
+	if (text == NULL)
+		reply_errno(r, error, "version", registry_why(c->registry));
+	else
+		reply_json(
+			r, 200, json_pack("{s:I,s:s}", "version", (json_int_t)version, "text", text)
+		);
+	free(text);
+}
+
+void config_rollback(struct control *c, struct request *q, struct reply *r) {
+	static const struct body_field fields[] = {
+		{"version", JSON_INTEGER, false, INT64_MAX},
+		{"comment", JSON_STRING, false, 500},
+		{0}
+	};
+	char comment[64];
+	int error = 0;
+
+	if (!body_check(q, fields, r))
+		return;
+	const char *given = json_string_value(json_object_get(q->json, "comment"));
+	int64_t version = json_integer_value(json_object_get(q->json, "version"));
+	if (version == 0)
+		version = registry_config_current(c->registry) - 1;
+	char *text = registry_config_text(c->registry, version, &error);
+	if (text == NULL) {
+		reply_error(
+			r,
+			404,
+			"unknown",
+			"`sluicectl config history` lists the versions",
+			"there is no version %" PRId64,
+			version
+		);
+		return;
+	}
+	snprintf(comment, sizeof(comment), "rollback to version %" PRId64, version);
+	apply(c, q, text, given != NULL ? given : comment, r);
+	free(text);
+}
+
+// --- single options
+
+static json_t *option_json(const struct option *o, const char *path, const char *value) {
+	bool secret = o->type == OPTION_SECRET && value != NULL;
+
+	return json_pack(
+		"{s:s,s:o,s:b,s:s,s:o,s:b,s:s}",
+		"option",
+		path,
+		"value",
+		secret				  ? json_string("(secret)")
+			: value != NULL		  ? json_string(value)
+			: o->default_text != NULL ? json_string(o->default_text)
+						  : json_null(),
+		"given",
+		value != NULL,
+		"type",
+		option_type_label(o->type),
+		"unit",
+		o->unit != NULL ? json_string(o->unit) : json_null(),
+		"restart",
+		(o->flags & OPTION_LIVE) == 0,
+		"help",
+		o->help
+	);
+}
+
+static bool is_value(const struct option *o) {
+	return o->type != OPTION_MAP && o->type != OPTION_LIST;
+}
+
+void config_get(struct control *c, struct request *q, struct reply *r) {
+	const char *wanted = query_text(q, "option");
+	json_t *list = json_array();
+	struct flat f;
+	char why[128];
+	int error = 0;
+	char *text = file_text(c->config_path, &error);
+
+	if (text == NULL || flat_read(text, &f, why, sizeof(why)) < 0) {
+		reply_errno(
+			r, error < 0 ? error : -EINVAL, c->config_path, text != NULL ? why : ""
+		);
+		free(text);
+		json_decref(list);
+		return;
+	}
+	for (size_t i = 0; i < f.count; i++) {
+		const struct option *o = option_of(f.items[i].path);
+		if (o != NULL && (wanted == NULL || strcmp(wanted, f.items[i].path) == 0))
+			json_array_append_new(
+				list, option_json(o, f.items[i].path, f.items[i].value)
+			);
+	}
+	for (size_t i = 0; i < config_option_count; i++) {
+		const struct option *o = &config_options[i];
+		if (strstr(o->path, "[]") == NULL && is_value(o) && flat_find(&f, o->path) == NULL
+		    && (wanted == NULL || strcmp(wanted, o->path) == 0))
+			json_array_append_new(list, option_json(o, o->path, NULL));
+	}
+	flat_free(&f);
+	free(text);
+	if (wanted != NULL && json_array_size(list) == 0) {
+		json_decref(list);
+		reply_error(
+			r,
+			404,
+			"unknown",
+			"`sluicectl config get` lists all options",
+			"there is no option '%.100s'",
+			wanted
+		);
+		return;
+	}
+	reply_json(r, 200, json_pack("{s:o}", "options", list));
+}
+
+void config_set(struct control *c, struct request *q, struct reply *r) {
+	static const struct body_field fields[] = {
+		{"option", JSON_STRING, true, 200},
+		{"value", JSON_STRING, true, 4096},
+		{"comment", JSON_STRING, false, 500},
+		{0},
+	};
+	char why[128], comment[256];
+	struct flat f = {0};
+	int error = 0;
+
+	if (!body_check(q, fields, r))
+		return;
+	const char *path = json_string_value(json_object_get(q->json, "option"));
+	const char *value = json_string_value(json_object_get(q->json, "value"));
+	const char *given = json_string_value(json_object_get(q->json, "comment"));
+	const struct option *o = option_of(path);
+	if (o == NULL || !is_value(o)) {
+		reply_error(
+			r,
+			404,
+			"unknown",
+			"`sluicectl config get` lists all options",
+			"there is no option '%.100s'",
+			path
+		);
+		return;
+	}
+	char *text = file_text(c->config_path, &error);
+	char *changed = NULL;
+	if (text != NULL && flat_read(text, &f, why, sizeof(why)) == 0)
+		changed = flat_set(text, &f, path, value);
+	if (changed == NULL)
+		reply_error(
+			r,
+			409,
+			"no-place",
+			"change the file with `config show`, an editor and `config apply`",
+			"'%.100s' cannot be set by itself",
+			path
+		);
+	else {
+		snprintf(comment, sizeof(comment), "set %.200s", path);
+		apply(c, q, changed, given != NULL ? given : comment, r);
+	}
+	flat_free(&f);
+	free(changed);
+	free(text);
+}
+
+void config_adopt(struct control *c) {
+	struct author self = {.name = "sluice-controld", .uid = getuid()};
+	int64_t current = registry_config_current(c->registry), version;
+	int error = 0;
+	char *text = file_text(c->config_path, &error);
+	char *last = registry_config_text(c->registry, current, &error);
+
+	// Somebody edited the file by hand: that is a version too.
+	if (text != NULL && (last == NULL || strcmp(text, last) != 0))
+		(void)registry_config_add(
+			c->registry,
+			&self,
+			last == NULL ? "found at start" : "changed outside of sluicectl",
+			text,
+			&version
+		);
+	free(last);
+	free(text);
+}

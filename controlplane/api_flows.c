@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controlplane/control.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FLOW_WAIT_MS 3000
+#define FLOWS_MAX 10000
+#define FORCE_ABOVE 10 // devices in good standing a block may hit without --force
+
+static bool address_read(const char *text, int64_t realm, struct channel_address *out) {
+	char host[INET6_ADDRSTRLEN];
+	const char *slash = strchr(text, '/');
+	size_t n = slash != NULL ? (size_t)(slash - text) : strlen(text);
+	unsigned char bytes[16] = {0};
+	char *end = NULL;
+
+	if (n >= sizeof(host))
+		return false;
+	memcpy(host, text, n);
+	host[n] = '\0';
+	uint8_t family = strchr(host, ':') != NULL ? 6 : 4;
+	if (inet_pton(family == 6 ? AF_INET6 : AF_INET, host, bytes) != 1)
+		return false;
+	long whole = family == 6 ? 128 : 32;
+	long len = slash != NULL ? strtol(slash + 1, &end, 10) : whole;
+	if (slash != NULL && (end == slash + 1 || *end != '\0' || len < 0 || len > whole))
+		return false;
+	*out = (struct channel_address
+	) {.family = family, .prefix_len = (uint8_t)len, .realm = (uint16_t)realm};
+	memcpy(out->bytes, bytes, sizeof(out->bytes));
+	return true;
+}
+
+static json_t *flow_json(const struct channel_flow *f) {
+	char address[INET6_ADDRSTRLEN] = "", name[CHANNEL_NAME_MAX + 1];
+
+	memcpy(name, f->device, f->device_len);
+	name[f->device_len] = '\0';
+	if (f->peer.family != 0)
+		inet_ntop(
+			f->peer.family == 4 ? AF_INET : AF_INET6,
+			f->peer.bytes,
+			address,
+			sizeof(address)
+		);
+	json_t *device = json_string(name);
+	return json_pack(
+		"{s:o,s:s,s:i,s:i,s:s,s:i,s:I,s:I,s:I,s:I}",
+		"device",
+		device != NULL ? device : json_string("(not UTF-8)"),
+		"address",
+		address,
+		"port",
+		(int)f->peer.port,
+		"realm",
+		(int)f->peer.realm,
+		"transport",
+		f->transport,
+		"worker",
+		(int)f->worker,
+		"idle_ms",
+		(json_int_t)f->idle_ms,
+		"records",
+		(json_int_t)f->records,
+		"bytes",
+		(json_int_t)f->bytes,
+		"drops",
+		(json_int_t)f->drops
+	);
+}
+
+void flow_list(struct control *c, struct request *q, struct reply *r) {
+	struct channel_flow_query query = {0};
+	const char *device = query_text(q, "device"), *address = query_text(q, "address");
+	int64_t limit, cursor;
+	uint64_t next = 0;
+
+	if (!query_number(q, "limit", 100, FLOWS_MAX, &limit, r)
+	    || !query_number(q, "cursor", 0, INT64_MAX, &cursor, r))
+		return;
+	if (address != NULL && !address_read(address, 0, &query.peer)) {
+		reply_error(r, 400, "invalid", NULL, "'address' is no address or prefix");
+		return;
+	}
+	if (device != NULL) {
+		query.device_len = (uint8_t)strnlen(device, CHANNEL_NAME_MAX);
+		memcpy(query.device, device, query.device_len);
+	}
+	query.limit = (uint32_t)limit;
+	query.cursor = (uint64_t)cursor;
+	struct channel_flow *flows = calloc((size_t)limit + 1, sizeof(*flows));
+	if (flows == NULL) {
+		reply_errno(r, -ENOMEM, "flows", "out of memory");
+		return;
+	}
+	int n = link_flows(c->link, &query, flows, (uint32_t)limit, &next, FLOW_WAIT_MS);
+	if (n < 0) {
+		reply_errno(r, n, "flows", strerror(-n));
+	} else {
+		json_t *list = json_array();
+		for (int i = 0; i < n; i++)
+			json_array_append_new(list, flow_json(&flows[i]));
+		reply_json(
+			r,
+			200,
+			json_pack(
+				"{s:o,s:o}",
+				"flows",
+				list,
+				"next",
+				next != 0 ? json_integer((json_int_t)next) : json_null()
+			)
+		);
+	}
+	free(flows);
+}
+
+// False with the reply filled unless exactly one of device and address is given.
+static bool target_read(const struct request *q, struct channel_flow_action *a, struct reply *r) {
+	const char *device = json_string_value(json_object_get(q->json, "device"));
+	const char *address = json_string_value(json_object_get(q->json, "address"));
+	int64_t realm = json_integer_value(json_object_get(q->json, "realm"));
+
+	if ((device == NULL) == (address == NULL)) {
+		reply_error(r, 400, "missing-field", NULL, "give either 'device' or 'address'");
+		return false;
+	}
+	if (address != NULL && !address_read(address, realm, &a->peer)) {
+		reply_error(r, 400, "invalid", NULL, "'%.60s' is no address or prefix", address);
+		return false;
+	}
+	if (device != NULL) {
+		a->device_len = (uint8_t)strlen(device);
+		memcpy(a->device, device, a->device_len);
+	}
+	return true;
+}
+
+void flow_drop(struct control *c, struct request *q, struct reply *r) {
+	static const struct body_field fields[] = {
+		{"device", JSON_STRING, false, CHANNEL_NAME_MAX},
+		{"address", JSON_STRING, false, 60},
+		{"realm", JSON_INTEGER, false, UINT16_MAX},
+		{"reason", JSON_STRING, false, 63},
+		{0},
+	};
+	struct channel_flow_action a = {.action = FLOW_DROP};
+	struct channel_ack ack;
+
+	if (!body_check(q, fields, r) || !target_read(q, &a, r))
+		return;
+	int ret = link_ask(c->link, CHANNEL_FLOW_ACTION, &a, FLOW_WAIT_MS, &ack);
+	if (ret < 0) {
+		reply_errno(r, ret, "flow drop", ret == -ENOTCONN ? "" : ack.text);
+		return;
+	}
+	(void)registry_audit(
+		c->registry,
+		&q->author,
+		"flow.drop",
+		a.device_len > 0 ? json_string_value(json_object_get(q->json, "device"))
+				 : json_string_value(json_object_get(q->json, "address")),
+		NULL,
+		NULL
+	);
+	reply_json(r, 200, json_pack("{s:I}", "dropped", (json_int_t)ack.number));
+}
+
+void block_list(struct control *c, struct request *q, struct reply *r) {
+	int error = 0;
+	char *json = registry_block_list(c->registry, &error);
+
+	if (json == NULL)
+		reply_errno(r, error, "blocks", registry_why(c->registry));
+	else
+		reply_text(r, 200, json);
+}
+
+static bool
+force_check(struct control *c, const struct request *q, const struct block *b, struct reply *r) {
+	int64_t hits = 0;
+
+	if (json_is_true(json_object_get(q->json, "force")) || b->records_per_s > 0)
+		return true;
+	(void)registry_block_hits(c->registry, b, &hits);
+	if (hits <= FORCE_ABOVE)
+		return true;
+	reply_error(
+		r,
+		409,
+		"too-many",
+		"narrow the prefix, or say --force",
+		"the block would hit %" PRId64 " devices in good standing",
+		hits
+	);
+	return false;
+}
+
+void block_add(struct control *c, struct request *q, struct reply *r) {
+	static const struct body_field fields[] = {
+		{"device", JSON_STRING, false, CHANNEL_NAME_MAX},
+		{"address", JSON_STRING, false, 60},
+		{"realm", JSON_INTEGER, false, UINT16_MAX},
+		{"records_per_s", JSON_INTEGER, false, UINT32_MAX},
+		{"until_s", JSON_INTEGER, false, INT64_MAX},
+		{"reason", JSON_STRING, true, 63},
+		{"force", JSON_TRUE, false, 0},
+		{0},
+	};
+	struct channel_flow_action a = {.action = FLOW_BLOCK};
+	struct channel_ack ack;
+	int64_t id = 0;
+
+	if (!body_check(q, fields, r) || !target_read(q, &a, r))
+		return;
+	struct block b = {
+		.device = json_string_value(json_object_get(q->json, "device")),
+		.address = json_string_value(json_object_get(q->json, "address")),
+		.realm = json_integer_value(json_object_get(q->json, "realm")),
+		.records_per_s = json_integer_value(json_object_get(q->json, "records_per_s")),
+		.until_s = json_integer_value(json_object_get(q->json, "until_s")),
+		.reason = json_string_value(json_object_get(q->json, "reason")),
+	};
+	if (!force_check(c, q, &b, r))
+		return;
+	int ret = registry_block_add(c->registry, &q->author, &b, &id);
+	if (ret < 0) {
+		reply_errno(r, ret, "block", registry_why(c->registry));
+		return;
+	}
+	a.action = b.records_per_s > 0 ? FLOW_LIMIT : FLOW_BLOCK;
+	a.records_per_s = (uint32_t)b.records_per_s;
+	a.until_s = b.until_s;
+	snprintf(a.reason, sizeof(a.reason), "%s", b.reason);
+	ret = link_ask(c->link, CHANNEL_FLOW_ACTION, &a, FLOW_WAIT_MS, &ack);
+	reply_json(
+		r,
+		201,
+		json_pack(
+			"{s:I,s:s}",
+			"id",
+			(json_int_t)id,
+			"applied",
+			ret == 0		   ? "yes"
+				: ret == -ENOTCONN ? "when-connected"
+						   : "refused by the data plane"
+		)
+	);
+}
+
+void block_remove(struct control *c, struct request *q, struct reply *r) {
+	int64_t id = strtoll(q->capture[0], NULL, 10);
+	int ret = registry_block_remove(c->registry, &q->author, id);
+
+	if (ret < 0)
+		reply_errno(r, ret, "block", registry_why(c->registry));
+	else
+		reply_json(r, 200, json_pack("{s:I}", "removed", (json_int_t)id));
+}

@@ -1,0 +1,521 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controlplane/link.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MESSAGES_PER_TURN 64 // so that a million devices do not keep the API waiting
+
+enum sync_phase { SYNC_IDLE, SYNC_CLAIMS, SYNC_DEVICES, SYNC_REMOVED, SYNC_CREDENTIALS, SYNC_END };
+
+struct link {
+	struct registry *registry;
+	char path[108];
+	int listener;
+	int peer;
+	bool greeted;
+	bool blocked; // the socket was full
+	struct link_state state;
+	uint64_t seq;
+	// what is being sent
+	enum sync_phase phase;
+	bool first;
+	uint64_t since;
+	uint64_t target;
+	uint64_t sent; // version the peer has been brought to
+	int64_t cursor;
+	// what a caller waits for
+	uint64_t ack_seq;
+	bool acked;
+	struct channel_ack ack;
+	uint64_t flows_seq;
+	struct channel_flow *flows;
+	uint32_t flow_count, flow_max;
+	uint64_t flow_cursor;
+	bool flows_done;
+	// reports
+	struct channel_counter counters[LINK_COUNTERS_MAX];
+	uint32_t counter_count;
+	uint32_t counter_filling;
+	struct channel_event events[LINK_EVENTS_KEPT];
+	uint64_t event_count;
+	_Alignas(8) uint8_t out[CHANNEL_MESSAGE_MAX];
+	_Alignas(8) uint8_t in[CHANNEL_MESSAGE_MAX];
+};
+
+static int listen_on(const char *path) {
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+
+	if (strlen(path) >= sizeof(a.sun_path))
+		return -ENAMETOOLONG;
+	strcpy(a.sun_path, path);
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	unlink(path);
+	if (bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || chmod(path, 0660) < 0
+	    || listen(fd, 4) < 0) {
+		int ret = -errno;
+		close(fd);
+		return ret;
+	}
+	return fd;
+}
+
+int link_create(const char *path, struct registry *r, struct link **out) {
+	struct link *l = calloc(1, sizeof(*l));
+
+	if (l == NULL)
+		return -ENOMEM;
+	l->registry = r;
+	l->peer = -1;
+	l->listener = listen_on(path);
+	if (l->listener < 0) {
+		int ret = l->listener;
+		free(l);
+		return ret;
+	}
+	snprintf(l->path, sizeof(l->path), "%s", path);
+	*out = l;
+	return 0;
+}
+
+static void peer_close(struct link *l) {
+	if (l->peer >= 0)
+		close(l->peer);
+	l->peer = -1;
+	l->greeted = false;
+	l->blocked = false;
+	l->phase = SYNC_IDLE;
+	l->state.connected = false;
+	l->counter_count = 0;
+	l->counter_filling = 0;
+}
+
+void link_destroy(struct link *l) {
+	if (l == NULL)
+		return;
+	peer_close(l);
+	close(l->listener);
+	unlink(l->path);
+	free(l);
+}
+
+static void *element(struct link *l) {
+	return l->out + sizeof(struct channel_header);
+}
+
+// 0, -EAGAIN if the socket is full, or -ENOTCONN after closing it.
+static int
+message_send(struct link *l, enum channel_type type, uint16_t count, uint16_t flags, uint64_t v) {
+	size_t len = channel_seal(
+		(struct channel_header *)(void *)l->out, type, count, flags, ++l->seq, v
+	);
+
+	if (l->peer < 0)
+		return -ENOTCONN;
+	if (send(l->peer, l->out, len, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)len)
+		return 0;
+	if (errno == EAGAIN || errno == ENOBUFS) {
+		l->blocked = true;
+		return -EAGAIN;
+	}
+	peer_close(l);
+	return -ENOTCONN;
+}
+
+// --- bringing the peer up to date
+
+static void sync_start(struct link *l) {
+	uint64_t version = registry_version(l->registry);
+
+	if (!l->greeted || l->phase != SYNC_IDLE || l->sent == version)
+		return;
+	l->target = version;
+	l->since = l->sent;
+	l->phase = SYNC_CLAIMS;
+	l->first = true;
+	l->cursor = 0;
+}
+
+static int sync_fill(struct link *l, int64_t *cursor, enum channel_type *type) {
+	switch (l->phase) {
+	case SYNC_CLAIMS:
+		*type = CHANNEL_CLAIMS;
+		return registry_claims_all(
+			l->registry, cursor, element(l), channel_room(CHANNEL_CLAIMS)
+		);
+	case SYNC_DEVICES:
+		*type = CHANNEL_DEVICES;
+		return registry_devices_since(
+			l->registry, l->since, cursor, element(l), channel_room(CHANNEL_DEVICES)
+		);
+	case SYNC_REMOVED:
+		*type = CHANNEL_DEVICES;
+		if (l->since == 0)
+			return 0;
+		return registry_removed_since(
+			l->registry, l->since, cursor, element(l), channel_room(CHANNEL_DEVICES)
+		);
+	case SYNC_CREDENTIALS:
+		*type = CHANNEL_CREDENTIALS;
+		return registry_credentials_since(
+			l->registry, l->since, cursor, element(l), channel_room(CHANNEL_CREDENTIALS)
+		);
+	default:
+		*type = CHANNEL_DEVICES;
+		return 0;
+	}
+}
+
+// One message. Whole transfers begin with FIRST on the first message of any type; each ends with
+// LAST on an empty one.
+static int sync_step(struct link *l) {
+	enum channel_type type;
+	int64_t cursor = l->cursor;
+	int n = sync_fill(l, &cursor, &type);
+	uint16_t flags = l->first && l->since == 0 ? CHANNEL_FLAG_FIRST : 0;
+
+	if (n < 0) {
+		fprintf(stderr,
+			"registry not read for the data plane: %s\n",
+			registry_why(l->registry));
+		peer_close(l);
+		return n;
+	}
+	if (l->phase == SYNC_END)
+		flags |= CHANNEL_FLAG_LAST;
+	if (n > 0 || l->phase == SYNC_END) {
+		int ret = message_send(l, type, (uint16_t)n, flags, l->target);
+		if (ret < 0)
+			return ret;
+		l->first = false;
+	}
+	l->cursor = cursor;
+	if (n > 0)
+		return 0;
+	l->cursor = 0;
+	if (l->phase == SYNC_END) {
+		l->sent = l->target;
+		l->phase = SYNC_IDLE;
+	} else {
+		l->phase++;
+	}
+	return 0;
+}
+
+static void sync_run(struct link *l) {
+	if (l->blocked || l->peer < 0)
+		return;
+	sync_start(l);
+	for (int i = 0; i < MESSAGES_PER_TURN && l->phase != SYNC_IDLE; i++)
+		if (sync_step(l) < 0)
+			return;
+}
+
+void link_changed(struct link *l) {
+	sync_run(l);
+}
+
+// --- what comes in
+
+static void greet(struct link *l, const struct channel_hello *h) {
+	bool ours = h->registry_id == registry_id(l->registry);
+	bool delta = ours && h->registry_version >= registry_oldest(l->registry)
+		&& h->registry_version <= registry_version(l->registry);
+	struct channel_hello answer = {
+		.registry_version = registry_version(l->registry),
+		.registry_id = registry_id(l->registry),
+		.pid = (uint32_t)getpid(),
+	};
+
+	snprintf(answer.build, sizeof(answer.build), "%s", SLUICE_VERSION);
+	memcpy(element(l), &answer, sizeof(answer));
+	if (message_send(l, CHANNEL_HELLO, 1, 0, answer.registry_version) < 0) {
+		peer_close(l);
+		return;
+	}
+	l->greeted = true;
+	l->sent = delta ? h->registry_version : 0;
+	l->state.connected = true;
+	l->state.workers = h->workers;
+	l->state.pid = h->pid;
+	l->state.epoch = h->epoch;
+	l->state.config_generation = h->config_generation;
+	l->state.registry_version = l->sent;
+	memcpy(l->state.build, h->build, sizeof(h->build));
+}
+
+static void refuse(struct link *l, uint16_t theirs) {
+	struct channel_refused *r = element(l);
+
+	memset(r, 0, sizeof(*r));
+	r->ours = CHANNEL_VERSION;
+	r->theirs = theirs;
+	snprintf(
+		r->text,
+		sizeof(r->text),
+		"sluice-controld speaks channel version %u, sluiced %u: install the same release "
+		"of both",
+		CHANNEL_VERSION,
+		theirs
+	);
+	fprintf(stderr, "data plane refused: %s\n", r->text);
+	(void)message_send(l, CHANNEL_REFUSED, 1, 0, 0);
+	l->state.refused++;
+	peer_close(l);
+}
+
+static void take_counters(struct link *l, const struct channel_message *m) {
+	const struct channel_counter *c = m->elements;
+
+	if ((m->header->flags & CHANNEL_FLAG_FIRST) != 0)
+		l->counter_filling = 0;
+	for (uint16_t i = 0; i < m->count && l->counter_filling < LINK_COUNTERS_MAX; i++)
+		l->counters[l->counter_filling++] = c[i];
+	if ((m->header->flags & CHANNEL_FLAG_LAST) != 0)
+		l->counter_count = l->counter_filling;
+}
+
+static void take_events(struct link *l, const struct channel_message *m) {
+	const struct channel_event *e = m->elements;
+
+	for (uint16_t i = 0; i < m->count; i++)
+		if (e[i].kind != EVENT_SEEN)
+			l->events[l->event_count++ % LINK_EVENTS_KEPT] = e[i];
+	l->state.events += m->count;
+	// A registry that cannot be written loses "last seen", never a device's right to send.
+	if (registry_events(l->registry, e, m->count) < 0)
+		fprintf(stderr, "device events not stored: %s\n", registry_why(l->registry));
+	sync_run(l);
+}
+
+static void take_flows(struct link *l, const struct channel_message *m) {
+	const struct channel_flow *f = m->elements;
+
+	if (l->flows == NULL || m->header->seq != l->flows_seq)
+		return;
+	for (uint16_t i = 0; i < m->count && l->flow_count < l->flow_max; i++) {
+		l->flows[l->flow_count++] = f[i];
+		l->flow_cursor = f[i].cursor;
+	}
+	l->flows_done |= (m->header->flags & CHANNEL_FLAG_LAST) != 0;
+}
+
+static void take_ack(struct link *l, const struct channel_message *m) {
+	const struct channel_ack *a = m->elements;
+
+	if (a->type == CHANNEL_DEVICES && a->result == 0) {
+		l->state.registry_version = m->header->registry_version;
+		l->state.apply_ns = a->apply_ns;
+		(void)registry_acknowledged(l->registry, m->header->registry_version);
+	} else if (a->type == CHANNEL_DEVICES) {
+		fprintf(stderr, "data plane did not take the registry: %s\n", a->text);
+	}
+	if (m->header->seq == l->ack_seq) {
+		l->ack = *a;
+		l->acked = true;
+	}
+}
+
+static void message_take(struct link *l, const struct channel_message *m) {
+	if (!l->greeted) {
+		if (m->type == CHANNEL_HELLO)
+			greet(l, m->elements);
+		else
+			peer_close(l);
+		return;
+	}
+	switch (m->type) {
+	case CHANNEL_ACK:
+		take_ack(l, m);
+		break;
+	case CHANNEL_EVENTS:
+		take_events(l, m);
+		break;
+	case CHANNEL_COUNTERS:
+		take_counters(l, m);
+		break;
+	case CHANNEL_FLOWS:
+		take_flows(l, m);
+		break;
+	default:
+		break; // known to the decoder, but not for us
+	}
+}
+
+static void peer_read(struct link *l) {
+	for (int i = 0; i < MESSAGES_PER_TURN && l->peer >= 0; i++) {
+		struct channel_message m;
+		uint16_t theirs = 0;
+		ssize_t n = recv(l->peer, l->in, sizeof(l->in), MSG_DONTWAIT);
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			return;
+		if (n <= 0) {
+			peer_close(l);
+			return;
+		}
+		enum channel_rc rc = channel_decode(l->in, (size_t)n, &m, &theirs);
+		if (rc == CHANNEL_OK) {
+			message_take(l, &m);
+		} else if (rc == CHANNEL_BAD_VERSION) {
+			refuse(l, theirs);
+		} else {
+			l->state.malformed++;
+			fprintf(stderr, "data plane: message dropped: %s\n", channel_rc_label(rc));
+			peer_close(l);
+		}
+	}
+}
+
+static void peer_accept(struct link *l) {
+	struct ucred who;
+	socklen_t len = sizeof(who);
+	int fd = accept4(l->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (fd < 0)
+		return;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) < 0) {
+		close(fd);
+		return;
+	}
+	// A restarted data plane may be here before its predecessor's end was noticed.
+	peer_close(l);
+	l->peer = fd;
+}
+
+void link_poll_prepare(struct link *l, struct pollfd fds[LINK_FDS]) {
+	short out = l->blocked || l->phase != SYNC_IDLE ? POLLOUT : 0;
+
+	fds[0] = (struct pollfd) {.fd = l->listener, .events = POLLIN};
+	fds[1] = (struct pollfd) {.fd = l->peer, .events = (short)(POLLIN | out)};
+}
+
+void link_poll_done(struct link *l, const struct pollfd fds[LINK_FDS]) {
+	if (fds[1].fd >= 0 && fds[1].fd == l->peer) {
+		if ((fds[1].revents & POLLOUT) != 0)
+			l->blocked = false;
+		if ((fds[1].revents & (POLLIN | POLLHUP | POLLERR)) != 0)
+			peer_read(l);
+	}
+	if ((fds[0].revents & POLLIN) != 0)
+		peer_accept(l);
+	sync_run(l);
+}
+
+const struct link_state *link_state(const struct link *l) {
+	return &l->state;
+}
+
+const struct channel_counter *link_counters(const struct link *l, uint32_t *count) {
+	*count = l->counter_count;
+	return l->counters;
+}
+
+const struct channel_event *link_event(const struct link *l, uint32_t newest) {
+	if (newest >= l->event_count || newest >= LINK_EVENTS_KEPT)
+		return NULL;
+	return &l->events[(l->event_count - 1 - newest) % LINK_EVENTS_KEPT];
+}
+
+// --- waiting, bounded
+
+static int64_t now_ms(void) {
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static int turn(struct link *l, int64_t until) {
+	struct pollfd fds[LINK_FDS];
+	int64_t left = until - now_ms();
+
+	if (l->peer < 0 || !l->greeted)
+		return -ENOTCONN;
+	if (left <= 0)
+		return -ETIMEDOUT;
+	link_poll_prepare(l, fds);
+	if (poll(fds, LINK_FDS, (int)left) > 0)
+		link_poll_done(l, fds);
+	return 0;
+}
+
+int link_registry_wait(struct link *l, unsigned timeout_ms) {
+	int64_t until = now_ms() + timeout_ms;
+	uint64_t version = registry_version(l->registry);
+	int ret = 0;
+
+	link_changed(l);
+	while (ret == 0 && l->state.registry_version < version)
+		ret = turn(l, until);
+	return ret;
+}
+
+static int statement_send(struct link *l, enum channel_type type, const void *e, int64_t until) {
+	int ret;
+
+	do {
+		memcpy(element(l), e, channel_element_size(type));
+		ret = message_send(l, type, 1, 0, 0);
+		if (ret == -EAGAIN && turn(l, until) == -ETIMEDOUT)
+			return -ETIMEDOUT;
+	} while (ret == -EAGAIN);
+	return ret;
+}
+
+int link_ask(
+	struct link *l,
+	enum channel_type type,
+	const void *e,
+	unsigned timeout_ms,
+	struct channel_ack *out
+) {
+	int64_t until = now_ms() + timeout_ms;
+
+	if (!l->greeted)
+		return -ENOTCONN;
+	int ret = statement_send(l, type, e, until);
+	l->ack_seq = l->seq;
+	l->acked = false;
+	while (ret == 0 && !l->acked)
+		ret = turn(l, until);
+	l->ack_seq = 0;
+	if (ret < 0)
+		return ret;
+	*out = l->ack;
+	return l->ack.result;
+}
+
+int link_flows(
+	struct link *l,
+	const struct channel_flow_query *q,
+	struct channel_flow *out,
+	uint32_t max,
+	uint64_t *cursor,
+	unsigned timeout_ms
+) {
+	int64_t until = now_ms() + timeout_ms;
+
+	if (!l->greeted)
+		return -ENOTCONN;
+	int ret = statement_send(l, CHANNEL_FLOW_LIST, q, until);
+	l->flows_seq = l->seq;
+	l->flows = out;
+	l->flow_count = 0;
+	l->flow_max = max;
+	l->flow_cursor = 0;
+	l->flows_done = false;
+	while (ret == 0 && !l->flows_done && l->flow_count < max)
+		ret = turn(l, until);
+	l->flows = NULL;
+	*cursor = l->flow_cursor;
+	return ret < 0 ? ret : (int)l->flow_count;
+}
