@@ -152,6 +152,7 @@ static enum mqtt_rc property_read(struct rd *r, uint8_t place, struct mqtt_props
 }
 
 enum mqtt_rc mqtt_props_decode(struct rd *r, uint8_t place, struct mqtt_props *out) {
+	const uint8_t *start = r->p;
 	uint32_t len;
 	bool padded;
 	enum mqtt_rc rc = mqtt_varint_read(r, &len, &padded);
@@ -169,6 +170,7 @@ enum mqtt_rc mqtt_props_decode(struct rd *r, uint8_t place, struct mqtt_props *o
 	struct rd in = rd_from(block);
 	if (r->failed)
 		return MQTT_BAD_FIELD;
+	out->block = view_of(start, (uint32_t)(r->p - start));
 	while (rd_left(&in) > 0) {
 		rc = property_read(&in, place, out);
 		if (rc != MQTT_OK)

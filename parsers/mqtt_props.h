@@ -50,6 +50,7 @@ struct mqtt_user_property {
 // Only what `seen` names is set: read through the functions below.
 struct mqtt_props {
 	uint64_t seen; // bit n: property n
+	struct view block; // as it came, its length included; set if any was seen
 	uint16_t user_count;
 	uint32_t number[MQTT_PROP_COUNT];
 	struct view bytes[MQTT_PROP_COUNT];

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/mqtt/auth.h"
+#include "dataplane/mqtt/auth_secret.h"
+#include "dataplane/siphash.h"
+
+#include <mbedtls/constant_time.h>
+#include <mbedtls/platform_util.h>
+#include <mbedtls/sha256.h>
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define USER_NAME_MAX 64
+
+struct user {
+	struct auth_secret secret;
+	uint8_t name_len;
+	uint8_t name[USER_NAME_MAX];
+};
+
+struct auth_table {
+	struct user *users; // owned
+	uint32_t *places; // owned: hash -> user index + 1, 0 = empty
+	uint32_t count;
+	uint32_t mask;
+	uint64_t key[2];
+};
+
+// A remembered success: SHA-256 over the table's key, the user and the password, cut to half.
+#define MEMORY_LEN 16
+
+struct auth_memory {
+	uint8_t (*prints)[MEMORY_LEN];
+	bool *known;
+	uint32_t count;
+};
+
+static uint32_t place_of(const struct auth_table *t, struct view name) {
+	return (uint32_t)siphash13(t->key, name.p, name.len) & t->mask;
+}
+
+// The user's index, or its count if there is none of this name.
+static uint32_t lookup(const struct auth_table *t, struct view name, uint32_t *place) {
+	uint32_t at = place_of(t, name);
+
+	for (; t->places[at] != 0; at = (at + 1) & t->mask) {
+		const struct user *u = &t->users[t->places[at] - 1];
+		if (view_equal(view_of(u->name, u->name_len), name))
+			return t->places[at] - 1;
+	}
+	*place = at;
+	return t->count;
+}
+
+static int user_add(struct auth_table *t, uint32_t index, const struct auth_user *from) {
+	struct user *u = &t->users[index];
+	uint32_t place = 0;
+
+	if (from->name.len == 0 || from->name.len > USER_NAME_MAX)
+		return -EINVAL;
+	if (lookup(t, from->name, &place) != t->count)
+		return -EINVAL;
+	if (!auth_secret_parse(from->secret, &u->secret))
+		return -EINVAL;
+	u->name_len = (uint8_t)from->name.len;
+	memcpy(u->name, from->name.p, from->name.len);
+	t->places[place] = index + 1;
+	return 0;
+}
+
+int auth_table_create(
+	const struct auth_user *users,
+	uint32_t count,
+	const uint64_t key[2],
+	struct auth_table **out,
+	uint32_t *bad
+) {
+	struct auth_table *t = calloc(1, sizeof(*t));
+	uint32_t size = 16;
+
+	if (t == nullptr)
+		return -ENOMEM;
+	while (size < 2 * count)
+		size *= 2;
+	t->mask = size - 1;
+	t->count = count;
+	memcpy(t->key, key, sizeof(t->key));
+	t->users = calloc(count > 0 ? count : 1, sizeof(*t->users));
+	t->places = calloc(size, sizeof(*t->places));
+	if (t->users == nullptr || t->places == nullptr) {
+		auth_table_destroy(t);
+		return -ENOMEM;
+	}
+	for (uint32_t i = 0; i < count; i++) {
+		int ret = user_add(t, i, &users[i]);
+		if (ret < 0) {
+			*bad = i;
+			auth_table_destroy(t);
+			return ret;
+		}
+	}
+	*out = t;
+	return 0;
+}
+
+void auth_table_destroy(struct auth_table *t) {
+	if (t == nullptr)
+		return;
+	if (t->users != nullptr)
+		mbedtls_platform_zeroize(t->users, t->count * sizeof(*t->users));
+	free(t->users);
+	free(t->places);
+	free(t);
+}
+
+int auth_memory_create(const struct auth_table *t, struct auth_memory **out) {
+	struct auth_memory *m = calloc(1, sizeof(*m));
+
+	if (m == nullptr)
+		return -ENOMEM;
+	m->count = t->count;
+	m->prints = calloc(t->count > 0 ? t->count : 1, sizeof(*m->prints));
+	m->known = calloc(t->count > 0 ? t->count : 1, sizeof(*m->known));
+	if (m->prints == nullptr || m->known == nullptr) {
+		auth_memory_destroy(m);
+		return -ENOMEM;
+	}
+	*out = m;
+	return 0;
+}
+
+void auth_memory_destroy(struct auth_memory *m) {
+	if (m == nullptr)
+		return;
+	if (m->prints != nullptr)
+		mbedtls_platform_zeroize(m->prints, m->count * sizeof(*m->prints));
+	free(m->prints);
+	free(m->known);
+	free(m);
+}
+
+static void
+print_make(const struct auth_table *t, uint32_t user, struct view password, uint8_t out[32]) {
+	uint8_t in[sizeof(t->key) + sizeof(user) + AUTH_PASSWORD_MAX];
+	uint32_t n = sizeof(t->key) + sizeof(user);
+
+	memcpy(in, t->key, sizeof(t->key));
+	memcpy(in + sizeof(t->key), &user, sizeof(user));
+	memcpy(in + n, password.p, password.len);
+	mbedtls_sha256(in, n + password.len, out, 0);
+	mbedtls_platform_zeroize(in, sizeof(in));
+}
+
+static bool remembered(
+	const struct auth_table *t,
+	const struct auth_memory *m,
+	uint32_t user,
+	struct view password
+) {
+	uint8_t print[32];
+
+	if (!m->known[user])
+		return false;
+	print_make(t, user, password, print);
+	return mbedtls_ct_memcmp(print, m->prints[user], MEMORY_LEN) == 0;
+}
+
+enum auth_result auth_check(
+	const struct auth_table *t,
+	const struct auth_memory *m,
+	struct view name,
+	struct view password,
+	uint32_t *user
+) {
+	uint32_t place;
+
+	if (password.len == 0 || password.len > AUTH_PASSWORD_MAX)
+		return AUTH_DENIED;
+	*user = lookup(t, name, &place);
+	if (*user == t->count)
+		return AUTH_DENIED;
+	const struct auth_secret *s = &t->users[*user].secret;
+	if (s->method == AUTH_METHOD_SHA256)
+		return auth_secret_sha256(s, password) ? AUTH_ACCEPTED : AUTH_DENIED;
+	return remembered(t, m, *user, password) ? AUTH_ACCEPTED : AUTH_LATER;
+}
+
+void auth_remember(
+	const struct auth_table *t,
+	struct auth_memory *m,
+	uint32_t user,
+	struct view password
+) {
+	uint8_t print[32];
+
+	if (user >= m->count || password.len > AUTH_PASSWORD_MAX)
+		return;
+	print_make(t, user, password, print);
+	memcpy(m->prints[user], print, MEMORY_LEN);
+	m->known[user] = true;
+}
+
+struct view auth_user_name(const struct auth_table *t, uint32_t user) {
+	if (user >= t->count)
+		return (struct view) {0};
+	return view_of(t->users[user].name, t->users[user].name_len);
+}
+
+const struct auth_secret *auth_table_secret(const struct auth_table *t, uint32_t user) {
+	return user < t->count ? &t->users[user].secret : nullptr;
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// The slow methods, apart from auth_secret.c: these allocate and take their time, so that no object
+// of a worker may need this one.
+#include "dataplane/mqtt/auth_secret.h"
+
+#include <mbedtls/constant_time.h>
+#include <mbedtls/pkcs5.h>
+#include <mbedtls/platform_util.h>
+
+#include <argon2.h>
+#include <crypt.h>
+#include <stdlib.h>
+
+static bool pbkdf2_verify(const struct auth_secret *s, mbedtls_md_type_t md, struct view password) {
+	uint8_t digest[AUTH_DIGEST_MAX];
+
+	if (mbedtls_pkcs5_pbkdf2_hmac_ext(
+		    md,
+		    password.p,
+		    password.len,
+		    s->salt,
+		    s->salt_len,
+		    s->rounds,
+		    s->digest_len,
+		    digest
+	    )
+	    != 0)
+		return false;
+	return mbedtls_ct_memcmp(digest, s->digest, s->digest_len) == 0;
+}
+
+static bool argon2_check(const char *encoded, struct view password) {
+	argon2_type type = memcmp(encoded, "$argon2id$", 10) == 0 ? Argon2_id
+		: memcmp(encoded, "$argon2i$", 9) == 0		  ? Argon2_i
+								  : Argon2_d;
+
+	return argon2_verify(encoded, password.p, password.len, type) == ARGON2_OK;
+}
+
+static bool crypt_verify(const char *encoded, struct view password) {
+	char phrase[AUTH_PASSWORD_MAX + 1] = {0};
+	struct crypt_data *work = calloc(1, sizeof(*work));
+	bool ok = false;
+
+	// crypt(3) takes a string: a password with a NUL inside is not one it can have hashed.
+	if (work != nullptr && memchr(password.p, 0, password.len) == nullptr) {
+		memcpy(phrase, password.p, password.len);
+		const char *got = crypt_r(phrase, encoded, work);
+		size_t n = strlen(encoded);
+		ok = got != nullptr && strlen(got) == n && mbedtls_ct_memcmp(got, encoded, n) == 0;
+		mbedtls_platform_zeroize(phrase, sizeof(phrase));
+		mbedtls_platform_zeroize(work, sizeof(*work));
+	}
+	free(work);
+	return ok;
+}
+
+bool auth_secret_verify(const struct auth_secret *s, struct view password) {
+	switch (s->method) {
+	case AUTH_METHOD_SHA256:
+		return auth_secret_sha256(s, password);
+	case AUTH_METHOD_PBKDF2_SHA1:
+		return pbkdf2_verify(s, MBEDTLS_MD_SHA1, password);
+	case AUTH_METHOD_PBKDF2_SHA256:
+		return pbkdf2_verify(s, MBEDTLS_MD_SHA256, password);
+	case AUTH_METHOD_PBKDF2_SHA512:
+		return pbkdf2_verify(s, MBEDTLS_MD_SHA512, password);
+	case AUTH_METHOD_ARGON2:
+		return argon2_check(s->encoded, password);
+	case AUTH_METHOD_CRYPT:
+		return crypt_verify(s->encoded, password);
+	}
+	return false;
+}
+
+bool auth_verify(const struct auth_table *t, uint32_t user, struct view password) {
+	const struct auth_secret *s = auth_table_secret(t, user);
+
+	return s != nullptr && password.len <= AUTH_PASSWORD_MAX && auth_secret_verify(s, password);
+}

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+// From a publish to struct message, and the memory that its views may point to.
+#include "dataplane/mqtt/state.h"
+#include "dataplane/siphash.h"
+
+bool arena_reserve(struct mqtt_server *m, uint32_t bytes) {
+	if (bytes > m->arena_size)
+		return false;
+	if (m->arena_size - m->arena_used >= bytes)
+		return true;
+	m->env.flush(m->env.owner);
+	m->submitted = false;
+	m->arena_used = 0;
+	return true;
+}
+
+uint8_t *arena_take(struct mqtt_server *m, uint32_t bytes) {
+	uint8_t *p = m->arena + m->arena_used;
+
+	m->arena_used += (bytes + 7) & ~7u;
+	return p;
+}
+
+struct view session_client_id(struct mqtt_server *m, uint32_t s) {
+	uint32_t handle = session_at(m, s)->client_id;
+
+	if (handle == MQTT_NONE)
+		return (struct view) {0};
+	uint32_t n = mqtt_chain_len(&m->names, handle);
+	uint8_t *p = arena_take(m, n);
+	mqtt_chain_load(&m->names, handle, p);
+	return view_of(p, n);
+}
+
+// The transport's word about who this is: the credential's name, else the client id where the
+// profile takes the identity for the device. Empty where the profile looks elsewhere.
+struct view session_device(struct mqtt_server *m, uint32_t s) {
+	const struct session *se = session_at(m, s);
+	const struct mqtt_listener *l = &m->config.listeners[se->listener];
+
+	if (l->password)
+		return auth_user_name(m->config.credentials, se->identity);
+	if (l->profile == nullptr || l->profile->device_from == DEVICE_FROM_IDENTITY)
+		return session_client_id(m, s);
+	return (struct view) {0};
+}
+
+static uint32_t decimal(uint8_t *out, uint32_t v) {
+	uint8_t digits[10];
+	uint32_t n = 0, len = 0;
+
+	do {
+		digits[n++] = (uint8_t)('0' + v % 10);
+		v /= 10;
+	} while (v > 0);
+	while (n > 0)
+		out[len++] = digits[--n];
+	return len;
+}
+
+// What MQTT 5 says about a message beside its content type travels as properties of the record.
+// The names carry "mqtt." so that they do not meet a device's own.
+static uint16_t
+properties_fill(struct mqtt_server *m, const struct message_parts *parts, struct property *out) {
+	static const struct {
+		enum mqtt_prop id;
+		struct view name;
+	} carried[] = {
+		{MQTT_PROP_RESPONSE_TOPIC, VIEW_LITERAL("mqtt.response-topic")},
+		{MQTT_PROP_CORRELATION, VIEW_LITERAL("mqtt.correlation-data")},
+	};
+	const struct mqtt_props *p = parts->props;
+	uint16_t n = 0;
+
+	for (uint16_t i = 0; i < p->user_count; i++)
+		out[n++] = (struct property) {p->user[i].name, p->user[i].value};
+	if (mqtt_props_has(p, MQTT_PROP_MESSAGE_EXPIRY)) {
+		uint8_t *text = arena_take(m, 16);
+		uint32_t len = decimal(text, p->number[MQTT_PROP_MESSAGE_EXPIRY]);
+		out[n++] =
+			(struct property) {VIEW_LITERAL("mqtt.message-expiry"), view_of(text, len)};
+	}
+	if (mqtt_props_has(p, MQTT_PROP_PAYLOAD_FORMAT))
+		out[n++] = (struct property) {
+			VIEW_LITERAL("mqtt.payload-format"),
+			p->number[MQTT_PROP_PAYLOAD_FORMAT] == 1 ? VIEW_LITERAL("utf-8")
+								 : VIEW_LITERAL("bytes"),
+		};
+	for (unsigned i = 0; i < sizeof(carried) / sizeof(carried[0]); i++)
+		if (mqtt_props_has(p, carried[i].id))
+			out[n++] = (struct property) {carried[i].name, p->bytes[carried[i].id]};
+	if (parts->will)
+		out[n++] = (struct property) {VIEW_LITERAL("mqtt.will"), VIEW_LITERAL("true")};
+	return n;
+}
+
+void message_submit(struct mqtt_server *m, const struct message_parts *p) {
+	const struct mqtt_listener *l = &m->config.listeners[p->listener];
+	struct message out = {
+		.transport = TRANSPORT_MQTT,
+		.format = l->format,
+		.realm = p->realm,
+		.worker = m->config.worker,
+		.profile = l->profile,
+		.device = p->device,
+		.path = p->topic,
+		.payload = p->payload,
+		.content_type = mqtt_props_bytes(p->props, MQTT_PROP_CONTENT_TYPE),
+		.retained = p->retain,
+		.proven = true,
+		.peer = p->peer,
+		.peer_port = p->peer_port,
+		.rx_wall_ns = m->wall_ns,
+		.rx_ns = m->now_ns,
+		.epoch = p->epoch,
+		.seq = p->seq,
+		.token = p->token,
+	};
+
+	if (p->props->seen != 0 || p->will) {
+		uint32_t most = p->props->user_count + 8u;
+		struct property *properties =
+			(void *)arena_take(m, most * (uint32_t)sizeof(*properties));
+		out.properties = properties;
+		out.property_count = properties_fill(m, p, properties);
+	}
+	m->stats.retained += p->retain;
+	m->submitted = true;
+	m->env.submit(m->env.owner, &out);
+}
