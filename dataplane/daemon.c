@@ -192,7 +192,9 @@ static int start(struct daemon *d, char *why, size_t why_len) {
 	ret = shared_start(d, why, why_len);
 	if (ret != 0)
 		return ret;
-	ret = eal_start(c, why, why_len);
+	ret = ports_prepare(c, why, why_len);
+	if (ret == 0)
+		ret = eal_start(c, why, why_len);
 	if (ret != 0)
 		return ret;
 	d->eal = true;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/port.h"
+#include "dataplane/xdp.h"
 
 #include <rte_bus_vdev.h>
 #include <rte_dev.h>
@@ -25,6 +26,33 @@ static bool device_argument(const char *device, const char *key, char *value, si
 	p += strlen(key);
 	snprintf(value, len, "%.*s", (int)strcspn(p, ","), p);
 	return true;
+}
+
+int ports_prepare(const struct config *c, char *why, size_t why_len) {
+	char iface[CONFIG_NAME_MAX];
+
+	for (uint32_t p = 0; p < c->port_count; p++) {
+		for (uint32_t d = 0; d < c->ports[p].device_count; d++) {
+			const char *device = c->ports[p].devices[d];
+			if (strncmp(device, "net_af_xdp", 10) != 0
+			    || !device_argument(device, "iface=", iface, sizeof(iface)))
+				continue;
+			int ret = xdp_detach(iface);
+			if (ret == 0 || ret == -EOPNOTSUPP)
+				continue;
+			snprintf(
+				why,
+				why_len,
+				"port %s: interface %s: %s%s",
+				c->ports[p].name,
+				iface,
+				strerror(-ret),
+				ret == -ENODEV ? " (in the lab: appliance/lab up makes it)" : ""
+			);
+			return ret;
+		}
+	}
+	return 0;
 }
 
 static unsigned interface_rx_queues(const char *name) {

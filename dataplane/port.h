@@ -43,6 +43,10 @@ struct port_lost {
 	uint64_t last[3];
 };
 
+// Before EAL makes the devices: interfaces that AF_XDP is about to use lose an XDP program that an
+// earlier run left behind. -errno and a sentence in `why`.
+int ports_prepare(const struct config *c, char *why, size_t why_len);
+
 // Configure and start every device of configured port `index`. `pools[w]` receives for worker w.
 // 0, or -errno and a sentence in `why`.
 int port_open(
