@@ -104,7 +104,17 @@ def meson_tests(tally, folder, suites, timeout):
         tally.add(f"{folder} tests", "fail", seconds, log)
 
 
+def kafka_fetch(tally):
+    """The jars of the real Kafka; the tests themselves have no network."""
+    log = LOGS / "kafka-fetch.log"
+    log.unlink(missing_ok=True)
+    code, seconds = run([str(TOP / "tests" / "kafka" / "broker"), "fetch"], log, 660)
+    tally.add("kafka jars", "pass" if code == 0 else "fail", seconds, log)
+
+
 def functional(tally, selected):
+    if not os.environ.get("SLUICE_QUICK") and selected("functional/kafka"):
+        kafka_fetch(tally)
     for script in sorted(p for p in FUNCTIONAL.iterdir() if p.is_file() and os.access(p, os.X_OK)):
         name = f"functional/{script.stem}"
         if not selected(name):
