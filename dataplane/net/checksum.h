@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 static inline uint16_t checksum_fold(uint32_t sum) {
 	sum = (sum & 0xffff) + (sum >> 16);
@@ -15,12 +16,41 @@ static inline uint16_t checksum_fold(uint32_t sum) {
 	return (uint16_t)sum;
 }
 
+// Two chains of additions with carry, 16 bytes a turn: one's complement sums may be taken in words
+// of any size and folded afterwards (RFC 1071 section 2).
+static inline uint16_t checksum_sum(const void *bytes, uint32_t len) {
+	const uint8_t *p = bytes;
+	uint64_t a = 0, b = 0, x, y = 0;
+
+	for (; len >= 16; len -= 16, p += 16) {
+		memcpy(&x, p, 8);
+		a += x;
+		a += a < x;
+		memcpy(&x, p + 8, 8);
+		b += x;
+		b += b < x;
+	}
+	if (len >= 8) {
+		memcpy(&x, p, 8);
+		a += x;
+		a += a < x;
+		len -= 8;
+		p += 8;
+	}
+	memcpy(&y, p, len);
+	b += y;
+	b += b < y;
+	x = (a & 0xffffffff) + (a >> 32) + (b & 0xffffffff) + (b >> 32);
+	x = (x & 0xffffffff) + (x >> 32);
+	return checksum_fold((uint32_t)((x & 0xffff) + (x >> 16)));
+}
+
 // The pseudo-header of RFC 768 and RFC 8200 section 8.1. `addresses` are source and destination as
 // they stand behind each other in the header. IPv4's length field is 16 bits, IPv6's 32: the same
 // sum.
 static inline uint32_t
 checksum_pseudo(const void *addresses, uint8_t family, uint8_t protocol, uint32_t len) {
-	uint32_t sum = rte_raw_cksum(addresses, family == 4 ? 8 : 32);
+	uint32_t sum = checksum_sum(addresses, family == 4 ? 8 : 32);
 
 	return sum + rte_cpu_to_be_16(protocol) + rte_cpu_to_be_16((uint16_t)(len >> 16))
 		+ rte_cpu_to_be_16((uint16_t)len);
@@ -32,7 +62,7 @@ checksum_of(const struct rte_mbuf *m, uint32_t offset, uint32_t len, uint32_t st
 	uint16_t sum = 0;
 
 	if (offset + len <= m->data_len)
-		sum = rte_raw_cksum(rte_pktmbuf_mtod_offset(m, const void *, offset), len);
+		sum = checksum_sum(rte_pktmbuf_mtod_offset(m, const void *, offset), len);
 	else
 		(void)rte_raw_cksum_mbuf(m, offset, len, &sum);
 	return checksum_fold(start + sum);

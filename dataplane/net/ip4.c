@@ -190,6 +190,6 @@ bool ip4_prepend(struct rte_mbuf *m, const struct ip4_fields *f) {
 	};
 	memcpy(&h->src_addr, f->source, 4);
 	memcpy(&h->dst_addr, f->destination, 4);
-	h->hdr_checksum = (uint16_t)~rte_raw_cksum(h, sizeof(*h));
+	h->hdr_checksum = (uint16_t)~checksum_sum(h, sizeof(*h));
 	return true;
 }

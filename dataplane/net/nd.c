@@ -98,7 +98,7 @@ static void nd_send(struct net *n, const struct net_interface *i, const struct n
 	body[HEADER + 1] = 1;
 	memcpy(body + HEADER + 2, n->ports[i->port].mac.addr_bytes, 6);
 	checksum = (uint16_t)~checksum_fold(
-		checksum_pseudo(addresses, 6, IPPROTO_ICMPV6, len) + rte_raw_cksum(body, len)
+		checksum_pseudo(addresses, 6, IPPROTO_ICMPV6, len) + checksum_sum(body, len)
 	);
 	memcpy(body + 2, &checksum, sizeof(checksum));
 	to = rte_pktmbuf_append(m, (uint16_t)len);

@@ -265,7 +265,7 @@ int net_udp_send(
 		.dgram_len = rte_cpu_to_be_16((uint16_t)total),
 	};
 	uint32_t body =
-		hardware ? 0 : (uint32_t)rte_raw_cksum(&h, sizeof(h)) + rte_raw_cksum(payload, len);
+		hardware ? 0 : (uint32_t)checksum_sum(&h, sizeof(h)) + checksum_sum(payload, len);
 	o.protocol = IPPROTO_UDP;
 	h.dgram_cksum = l4_checksum(&o, total, body, hardware);
 	if (fits)
