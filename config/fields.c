@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define SECRET_TEXT_MAX 4096
@@ -112,14 +113,17 @@ static int secret_file_load(
 	size_t why_size
 ) {
 	char path[1024];
+	struct stat st;
 	int ret = secret_path(text, l->build->base_dir, path, sizeof(path));
 
 	if (ret == -ENOENT)
 		return WHY("CREDENTIALS_DIRECTORY is not set: start it by systemd");
 	if (ret < 0)
 		return WHY("must be file:PATH or credential:NAME");
-	if (access(path, R_OK) < 0)
+	if (access(path, R_OK) < 0 || stat(path, &st) < 0)
 		return WHY("cannot read %.100s: %s", path, strerror(errno));
+	if ((st.st_mode & S_IRWXO) != 0 && !lab_declared(l))
+		return WHY("%.100s is open to every user: chmod o-rwx it", path);
 	*(char **)spot_field(l, s) = build_text(l->build, path);
 	return 0;
 }

@@ -237,8 +237,8 @@ const struct option config_options[] = {
 	DURATION("coap.upload_timeout", C, coap.upload_timeout_ms, 1000, 3600000, "ms", "1m", LIVE, "An upload without a new block for that long is forgotten."),
 	BOOL("coap.echo", C, coap.echo, "yes", LIVE, "Ask an unproven source for an Echo (RFC 9175) before an answer that is larger than its request."),
 
-	SECTION("frame", "Protected frames (docs/frame.md)."),
-	{.path = "frame.keys", .type = OPTION_SECRET_FILE, FIELD(C, frame.keys), .flags = LIVE, .help = "Key file."},
+	SECTION("frame", "Protected frames (docs/protected-frame.md)."),
+	{.path = "frame.keys", .type = OPTION_SECRET_FILE, FIELD(C, frame.keys), .flags = LIVE, .help = "Key file, one line per key. Outside the lab other users must not be able to read it."},
 	NUMBER("frame.devices", C, frame.devices, 1, 1u << 26, "devices", "65536", 0, "Replay windows reserved."),
 	DURATION("frame.receipt_delay", C, frame.receipt_delay_ms, 0, 60000, "ms", "200ms", LIVE, "Receipts are gathered for so long."),
 
