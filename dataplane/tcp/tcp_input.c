@@ -188,6 +188,8 @@ void tcb_input(struct tcp *t, struct tcb *c, const struct segment *s) {
 	if (!check_reset_and_syn(t, c, s) || !process_ack(t, c, s))
 		return;
 	c->last_rx = t->tick;
+	if (c->snd_una == c->snd_nxt)
+		c->tries = 0; // it lives: keepalive starts anew
 	ts_recent_update(t, c, s);
 	if (after_ack(t, c))
 		return;

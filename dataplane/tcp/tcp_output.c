@@ -259,7 +259,7 @@ void tcb_arm(struct tcp *t, struct tcb *c) {
 		earliest(&at, &any, t->tick + (uint32_t)(int16_t)(c->ack_at - (uint16_t)t->tick));
 	if (c->idle_s != 0)
 		earliest(&at, &any, c->last_rx + c->idle_s * TCP_TICKS_PER_S);
-	if (t->config.keepalive_s != 0)
+	if (t->config.keepalive_s != 0 && !outstanding)
 		earliest(
 			&at,
 			&any,

@@ -95,7 +95,7 @@ static bool expire_idle(struct tcp *t, struct tcb *c) {
 
 // RFC 9293 section 3.8.4: a probe is one sequence number old and carries nothing.
 static bool expire_keepalive(struct tcp *t, struct tcb *c) {
-	if (c->snd_una != c->snd_nxt)
+	if (c->snd_una != c->snd_nxt || tcb_unsent(c))
 		return true; // retransmission finds out sooner
 	if (c->tries >= t->config.keepalive_probes) {
 		tcb_reset(t, c, TCP_CLOSED_KEEPALIVE);

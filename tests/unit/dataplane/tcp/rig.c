@@ -198,6 +198,8 @@ static uint32_t app_received(void *owner, struct tcp_conn conn, struct view v) {
 			fail_msg("byte %llu is wrong", (unsigned long long)(r->delivered + i));
 	uint32_t n = v.len < r->eat ? v.len : r->eat;
 	r->delivered += n;
+	if (n < v.len && r->o.pausing)
+		tcp_pause(r->tcp, conn);
 	return n;
 }
 
@@ -511,6 +513,8 @@ static void run_step(struct rig *r, const struct step *s) {
 		return;
 	case OP_WAIT:
 		rig_advance(r, s->len);
+		if (s->len > INT32_MAX)
+			r->ts_seen = false; // half a turn of the timestamp clock: no order
 		return;
 	case OP_SEND:
 		do_send(r, s->len);

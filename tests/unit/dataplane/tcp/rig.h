@@ -95,6 +95,7 @@ struct rig_options {
 	uint16_t win; // of the SYN and the final ACK
 	bool proxy; // the listener expects PROXY headers from 10.0.0.0/8 and 2001:db8::/32
 	bool no_auth; // do not authenticate
+	bool pausing; // the app pauses when it leaves bytes
 	bool closed; // do not open a connection
 	uint16_t mtu;
 	uint16_t refuse; // opened() says no
