@@ -269,7 +269,7 @@ void tcp_icmp_error(struct tcp *t, const struct tcp_icmp *e, uint64_t now_ns) {
 	if (mss >= c->snd_mss)
 		return;
 	c->snd_mss = (uint16_t)mss;
-	c->path_mtu_at = (uint16_t)((t->tick >> 10) | 1);
+	c->path_mtu_at = (uint16_t)max_u32((uint16_t)(t->tick >> 10), 1);
 	count(t, TCP_PATH_MTU_LOWERED);
 	recovery_resend_all(t, c);
 	tcb_list(t, c);
