@@ -1,0 +1,649 @@
+// SPDX-License-Identifier: Apache-2.0
+// Commands that are more than one call and its answer.
+#include "controlplane/cli/command.h"
+#include "controlplane/registry.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+#define IMPORT_PART (1u << 20)
+#define FILE_MAX (8u << 20)
+
+static int
+call_and_print(struct invocation *v, const char *method, const char *path, json_t *body) {
+	struct answer a;
+	char *text = body != NULL ? json_dumps(body, JSON_COMPACT) : NULL;
+
+	json_decref(body);
+	api_call(
+		v,
+		method,
+		path,
+		text != NULL ? "application/json" : NULL,
+		text,
+		text != NULL ? strlen(text) : 0,
+		&a
+	);
+	if (text != NULL)
+		explicit_bzero(text, strlen(text));
+	free(text);
+	int ret = answer_check(v, &a);
+	if (ret == EXIT_OK)
+		print_answer(v, a.json);
+	answer_free(&a);
+	return ret;
+}
+
+static FILE *input_open(const char *name) {
+	FILE *f = strcmp(name, "-") == 0 ? stdin : fopen(name, "re");
+
+	if (f == NULL)
+		fprintf(stderr, "sluicectl: %s: %s\n", name, strerror(errno));
+	return f;
+}
+
+// The whole file, terminated; NULL with the reason printed.
+static char *input_read(const char *name) {
+	FILE *f = input_open(name);
+	char *text = f != NULL ? malloc(FILE_MAX + 1) : NULL;
+
+	if (text != NULL) {
+		size_t n = fread(text, 1, FILE_MAX, f);
+		text[n] = '\0';
+		if (n == FILE_MAX || strlen(text) != n) {
+			fprintf(stderr, "sluicectl: %s: too large, or no text\n", name);
+			free(text);
+			text = NULL;
+		}
+	}
+	if (f != NULL && f != stdin)
+		fclose(f);
+	return text;
+}
+
+// --- device import and export
+
+struct import {
+	struct invocation *v;
+	char *header;
+	char *part; // header, then whole lines
+	size_t len;
+	json_int_t rows, added, changed, refused;
+};
+
+static int part_send(struct import *im) {
+	struct answer a;
+
+	if (im->len == strlen(im->header))
+		return EXIT_OK;
+	api_call(
+		im->v,
+		"POST",
+		given_flag(im->v, "update") ? "/v1/import?update=yes" : "/v1/import",
+		"text/csv",
+		im->part,
+		im->len,
+		&a
+	);
+	int ret = answer_check(im->v, &a);
+	if (ret == EXIT_OK) {
+		const char *bad = json_string_value(json_object_get(a.json, "first_refused"));
+		json_int_t line = json_integer_value(json_object_get(a.json, "first_refused_line"));
+		if (bad != NULL && bad[0] != '\0' && im->refused == 0)
+			fprintf(stderr,
+				"first refused, line %" JSON_INTEGER_FORMAT ": %s\n",
+				im->rows + line,
+				bad);
+		im->rows += json_integer_value(json_object_get(a.json, "rows"));
+		im->added += json_integer_value(json_object_get(a.json, "added"));
+		im->changed += json_integer_value(json_object_get(a.json, "changed"));
+		im->refused += json_integer_value(json_object_get(a.json, "refused"));
+		if (isatty(STDERR_FILENO))
+			fprintf(stderr, "\r%" JSON_INTEGER_FORMAT " rows", im->rows);
+	}
+	answer_free(&a);
+	im->len = strlen(im->header);
+	return ret;
+}
+
+static int import_lines(struct import *im, FILE *f) {
+	char *line = NULL;
+	size_t room = 0;
+	ssize_t n;
+	int ret = EXIT_OK;
+
+	while (ret == EXIT_OK && (n = getline(&line, &room, f)) > 0) {
+		if (im->len + (size_t)n > IMPORT_PART)
+			ret = part_send(im);
+		if ((size_t)n > IMPORT_PART / 2) {
+			fprintf(stderr, "sluicectl: a line is too long\n");
+			ret = EXIT_REFUSED;
+		} else if (ret == EXIT_OK) {
+			memcpy(im->part + im->len, line, (size_t)n);
+			im->len += (size_t)n;
+		}
+	}
+	free(line);
+	return ret == EXIT_OK ? part_send(im) : ret;
+}
+
+int run_import(struct invocation *v) {
+	struct import im = {.v = v};
+	size_t room = 0;
+	FILE *f = input_open(v->positional[0]);
+	int ret = EXIT_FAILED;
+
+	if (f == NULL)
+		return EXIT_FAILED;
+	ssize_t n = getline(&im.header, &room, f);
+	im.part = malloc(2 * IMPORT_PART);
+	if (n > 0 && (size_t)n < IMPORT_PART / 2 && im.part != NULL) {
+		memcpy(im.part, im.header, (size_t)n);
+		im.len = (size_t)n;
+		ret = import_lines(&im, f);
+	} else {
+		fprintf(stderr, "sluicectl: %s: empty\n", v->positional[0]);
+	}
+	if (isatty(STDERR_FILENO))
+		fputc('\n', stderr);
+	json_t *sum = json_pack(
+		"{s:I,s:I,s:I,s:I}",
+		"rows",
+		im.rows,
+		"added",
+		im.added,
+		"changed",
+		im.changed,
+		"refused",
+		im.refused
+	);
+	print_answer(v, sum);
+	json_decref(sum);
+	free(im.part);
+	free(im.header);
+	if (f != stdin)
+		fclose(f);
+	return ret != EXIT_OK ? ret : im.refused > 0 ? EXIT_REFUSED : EXIT_OK;
+}
+
+static void csv_text(const char *s) {
+	if (strpbrk(s, ",\"\n") == NULL) {
+		fputs(s, stdout);
+		return;
+	}
+	putchar('"');
+	for (; *s != '\0'; s++) {
+		if (*s == '"')
+			putchar('"');
+		putchar(*s);
+	}
+	putchar('"');
+}
+
+static void csv_labels(const json_t *labels) {
+	char text[1024] = "";
+	const char *key;
+	json_t *v;
+
+	json_object_foreach((json_t *)(size_t)labels, key, v) {
+		size_t n = strlen(text);
+		snprintf(
+			text + n,
+			sizeof(text) - n,
+			"%s%s=%s",
+			n > 0 ? ";" : "",
+			key,
+			json_string_value(v)
+		);
+	}
+	csv_text(text);
+}
+
+static void csv_row(const json_t *d) {
+	const char *profile = json_string_value(json_object_get(d, "profile"));
+
+	csv_text(json_string_value(json_object_get(d, "name")));
+	putchar(',');
+	csv_text(profile != NULL ? profile : "");
+	printf(",%s,%" JSON_INTEGER_FORMAT ",%" JSON_INTEGER_FORMAT ",%" JSON_INTEGER_FORMAT ",",
+	       json_string_value(json_object_get(d, "state")),
+	       json_integer_value(json_object_get(d, "records_per_s")),
+	       json_integer_value(json_object_get(d, "bytes_per_s")),
+	       json_integer_value(json_object_get(d, "connections")));
+	csv_labels(json_object_get(d, "labels"));
+	putchar('\n');
+}
+
+int run_export(struct invocation *v) {
+	char path[512], *after = strdup("");
+	int ret = EXIT_OK;
+
+	puts("name,profile,state,records_per_s,bytes_per_s,connections,labels");
+	while (ret == EXIT_OK && after != NULL) {
+		struct answer a;
+		size_t i;
+		json_t *d;
+		char *escaped = url_escape(after);
+		snprintf(path, sizeof(path), "/v1/devices?limit=5000&after=%s", escaped);
+		free(escaped);
+		api_call(v, "GET", path, NULL, NULL, 0, &a);
+		ret = answer_check(v, &a);
+		json_array_foreach(json_object_get(a.json, "devices"), i, d) csv_row(d);
+		const char *next = json_string_value(json_object_get(a.json, "next"));
+		free(after);
+		after = next != NULL ? strdup(next) : NULL;
+		answer_free(&a);
+	}
+	free(after);
+	return ret;
+}
+
+// --- status, top, watch
+
+int run_status(struct invocation *v) {
+	struct answer a;
+	size_t i;
+	json_t *p;
+
+	api_call(v, "GET", "/v1/status", NULL, NULL, 0, &a);
+	int ret = answer_check(v, &a);
+	if (ret != EXIT_OK) {
+		answer_free(&a);
+		return ret;
+	}
+	bool right = json_is_true(json_object_get(a.json, "all_right"));
+	if (v->json) {
+		print_json(a.json);
+	} else {
+		const char *on = v->colour ? (right ? "\033[32m" : "\033[31m") : "";
+		printf("%s%s%s\n\n",
+		       on,
+		       right ? "all right" : "NOT all right",
+		       v->colour ? "\033[0m" : "");
+		json_array_foreach(json_object_get(a.json, "problems"), i, p)
+			printf("* %s\n  %s\n",
+			       json_string_value(json_object_get(p, "problem")),
+			       json_string_value(json_object_get(p, "what_to_do")));
+		json_object_del(a.json, "problems");
+		json_object_del(a.json, "all_right");
+		print_object(v, a.json);
+	}
+	answer_free(&a);
+	return right ? EXIT_OK : EXIT_NOT_RIGHT;
+}
+
+static void top_screen(struct invocation *v, const json_t *before, const json_t *now, double s) {
+	static const struct column columns[] = {
+		{"counter", "COUNTER", 't'},
+		{"rate", "PER SECOND", 'n'},
+		{"total", "TOTAL", 'n'},
+		{0}
+	};
+	json_t *rows = json_array();
+	const char *name;
+	json_t *value;
+
+	json_object_foreach((json_t *)(size_t)now, name, value) {
+		json_int_t total = json_integer_value(value);
+		json_int_t was = json_integer_value(json_object_get(before, name));
+		double rate = before != NULL ? (double)(total - was) / s : 0;
+		if (total != 0)
+			json_array_append_new(
+				rows,
+				json_pack(
+					"{s:s,s:I,s:I}",
+					"counter",
+					name,
+					"rate",
+					(json_int_t)rate,
+					"total",
+					total
+				)
+			);
+	}
+	if (v->json)
+		print_json(rows);
+	else if (json_array_size(rows) == 0)
+		puts("no counters: is sluiced connected?");
+	else
+		print_table(v, columns, rows);
+	json_decref(rows);
+}
+
+int run_top(struct invocation *v) {
+	const char *count = given_text(v, "count"), *every = given_text(v, "every");
+	long screens = count != NULL ? strtol(count, NULL, 10) : isatty(STDOUT_FILENO) ? 0 : 1;
+	double seconds = every != NULL ? strtod(every, NULL) : 1;
+	json_t *before = NULL;
+	int ret = EXIT_OK;
+
+	if (seconds < 0.1 || seconds > 3600)
+		seconds = 1;
+	for (long n = 0; ret == EXIT_OK && (screens == 0 || n <= screens); n++) {
+		struct answer a;
+		api_call(v, "GET", "/v1/counters", NULL, NULL, 0, &a);
+		ret = answer_check(v, &a);
+		json_t *now = json_incref(json_object_get(a.json, "counters"));
+		if (ret == EXIT_OK && n > 0) {
+			if (isatty(STDOUT_FILENO))
+				fputs("\033[H\033[2J", stdout);
+			top_screen(v, before, now, seconds);
+			fflush(stdout);
+		}
+		json_decref(before);
+		before = now;
+		answer_free(&a);
+		if (ret == EXIT_OK && (screens == 0 || n < screens))
+			usleep((useconds_t)(seconds * 1e6));
+	}
+	json_decref(before);
+	return ret;
+}
+
+int run_watch(struct invocation *v) {
+	const char *for_s = given_text(v, "for");
+	time_t end = for_s != NULL ? time(NULL) + strtol(for_s, NULL, 10) : 0;
+	json_int_t last = (json_int_t)time(NULL) * 1000000000;
+	int ret = EXIT_OK;
+
+	while (ret == EXIT_OK && (end == 0 || time(NULL) <= end)) {
+		struct answer a;
+		api_call(v, "GET", "/v1/events", NULL, NULL, 0, &a);
+		ret = answer_check(v, &a);
+		const json_t *list = json_object_get(a.json, "events");
+		for (size_t i = json_array_size(list); i-- > 0;) {
+			const json_t *e = json_array_get(list, i);
+			json_int_t at = json_integer_value(json_object_get(e, "at_ns"));
+			if (at <= last)
+				continue;
+			last = at;
+			printf("%s %s %s %s\n",
+			       json_string_value(json_object_get(e, "device")),
+			       json_string_value(json_object_get(e, "event")),
+			       json_string_value(json_object_get(e, "reason")),
+			       json_string_value(json_object_get(e, "address")));
+		}
+		fflush(stdout);
+		answer_free(&a);
+		if (ret == EXIT_OK)
+			usleep(500000);
+	}
+	return ret;
+}
+
+int run_doctor(struct invocation *v) {
+	struct answer a;
+	bool right = true;
+	size_t i;
+	json_t *c;
+
+	api_call(v, "GET", "/v1/doctor", NULL, NULL, 0, &a);
+	int ret = answer_check(v, &a);
+	if (ret == EXIT_OK) {
+		print_answer(v, a.json);
+		json_array_foreach(json_object_get(a.json, "checks"), i, c) right &=
+			json_is_true(json_object_get(c, "ok"));
+		ret = right ? EXIT_OK : EXIT_NOT_RIGHT;
+	}
+	answer_free(&a);
+	return ret;
+}
+
+int run_audit_verify(struct invocation *v) {
+	struct answer a;
+
+	api_call(v, "GET", "/v1/audit/verify", NULL, NULL, 0, &a);
+	int ret = answer_check(v, &a);
+	if (ret == EXIT_OK) {
+		print_answer(v, a.json);
+		if (!json_is_true(json_object_get(a.json, "unbroken")))
+			ret = EXIT_NOT_RIGHT;
+	}
+	answer_free(&a);
+	return ret;
+}
+
+// --- configuration
+
+int run_config_show(struct invocation *v) {
+	struct answer a;
+	char path[128];
+
+	snprintf(path, sizeof(path), "/v1/config");
+	if (v->positional_count == 1)
+		snprintf(path, sizeof(path), "/v1/config/versions/%.20s", v->positional[0]);
+	api_call(v, "GET", path, NULL, NULL, 0, &a);
+	int ret = answer_check(v, &a);
+	if (ret == EXIT_OK && v->json)
+		print_json(a.json);
+	else if (ret == EXIT_OK)
+		fputs(json_string_value(json_object_get(a.json, "text")), stdout);
+	answer_free(&a);
+	return ret;
+}
+
+int run_config_file(struct invocation *v) {
+	const char *comment = given_text(v, "comment");
+	char *text = input_read(v->positional[0]);
+
+	if (text == NULL)
+		return EXIT_FAILED;
+	json_t *body = json_pack("{s:s}", "text", text);
+	free(text);
+	if (body == NULL) {
+		fprintf(stderr, "sluicectl: %s is no UTF-8\n", v->positional[0]);
+		return EXIT_REFUSED;
+	}
+	if (comment != NULL)
+		json_object_set_new(body, "comment", json_string(comment));
+	return call_and_print(v, v->command->method, v->command->path, body);
+}
+
+int run_config_get(struct invocation *v) {
+	char path[700] = "/v1/config/options";
+	struct answer a;
+
+	if (v->positional_count == 1) {
+		char *escaped = url_escape(v->positional[0]);
+		snprintf(path, sizeof(path), "/v1/config/options?option=%.600s", escaped);
+		free(escaped);
+	}
+	api_call(v, "GET", path, NULL, NULL, 0, &a);
+	int ret = answer_check(v, &a);
+	if (ret == EXIT_OK && v->positional_count == 1 && !v->json) {
+		const json_t *o = json_array_get(json_object_get(a.json, "options"), 0);
+		const char *value = json_string_value(json_object_get(o, "value"));
+		puts(value != NULL ? value : "");
+	} else if (ret == EXIT_OK) {
+		print_answer(v, a.json);
+	}
+	answer_free(&a);
+	return ret;
+}
+
+// --- secrets
+
+static char *first_line(const char *name) {
+	FILE *f = input_open(name);
+	char *line = NULL;
+	size_t room = 0;
+	ssize_t n = f != NULL ? getline(&line, &room, f) : -1;
+
+	if (f != NULL && f != stdin)
+		fclose(f);
+	while (n > 0 && (line[n - 1] == '\n' || line[n - 1] == '\r'))
+		line[--n] = '\0';
+	if (n > 0)
+		return line;
+	free(line);
+	return NULL;
+}
+
+static char *asked(void) {
+	struct termios old, quiet;
+	char *line = NULL;
+	size_t room = 0;
+
+	if (!isatty(STDIN_FILENO) || tcgetattr(STDIN_FILENO, &old) < 0)
+		return NULL;
+	quiet = old;
+	quiet.c_lflag &= ~(tcflag_t)ECHO;
+	fputs("Password: ", stderr);
+	tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
+	ssize_t n = getline(&line, &room, stdin);
+	tcsetattr(STDIN_FILENO, TCSAFLUSH, &old);
+	fputc('\n', stderr);
+	while (n > 0 && line[n - 1] == '\n')
+		line[--n] = '\0';
+	return line;
+}
+
+int run_credential(struct invocation *v) {
+	bool password = strcmp(v->command->verb, "password") == 0;
+	const char *file = given_text(v, password ? "password-file" : "key-file");
+	const char *kind = given_text(v, "kind"), *number = given_text(v, "number");
+	char *secret = file != NULL ? first_line(file) : password ? asked() : NULL;
+	char path[512];
+
+	if (secret == NULL) {
+		fprintf(stderr,
+			"sluicectl: no %s: give --%s FILE\n",
+			password ? "password" : "key",
+			password ? "password-file" : "key-file");
+		return EXIT_USAGE;
+	}
+	char *escaped = url_escape(v->positional[0]);
+	snprintf(path, sizeof(path), "/v1/devices/%.400s/credentials", escaped);
+	free(escaped);
+	json_t *body = json_pack(
+		"{s:s,s:s,s:i}",
+		"kind",
+		password	       ? "password"
+			: kind != NULL ? kind
+				       : "hmac-sha-256",
+		password ? "password" : "key",
+		secret,
+		"number",
+		number != NULL ? (int)strtol(number, NULL, 10) : 0
+	);
+	explicit_bzero(secret, strlen(secret));
+	free(secret);
+	return call_and_print(v, "PUT", path, body);
+}
+
+// --- restore: works on files, sluice-controld must not run
+
+static int file_copy(const char *from, const char *to) {
+	char block[65536];
+	ssize_t n = 0;
+	int in = open(from, O_RDONLY | O_CLOEXEC);
+	int out = in >= 0 ? open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600) : -1;
+	int ret = in < 0 || out < 0 ? -errno : 0;
+
+	while (ret == 0 && (n = read(in, block, sizeof(block))) > 0)
+		if (write(out, block, (size_t)n) != n)
+			ret = -ENOSPC;
+	if (ret == 0 && (n < 0 || fsync(out) < 0))
+		ret = -EIO;
+	if (in >= 0)
+		close(in);
+	if (out >= 0)
+		close(out);
+	return ret;
+}
+
+static int restore_one(const char *dir, const char *name, const char *to) {
+	char from[600], part[700];
+
+	snprintf(from, sizeof(from), "%s/%s", dir, name);
+	snprintf(part, sizeof(part), "%s.part", to);
+	if (access(from, F_OK) < 0)
+		return 0;
+	int ret = file_copy(from, part);
+	if (ret == 0 && rename(part, to) < 0)
+		ret = -errno;
+	if (ret < 0)
+		fprintf(stderr, "sluicectl: %s: %s\n", to, strerror(-ret));
+	else
+		printf("restored %s\n", to);
+	return ret;
+}
+
+static int directories_make(const char *state) {
+	char path[600];
+	int ret = 0;
+
+	snprintf(path, sizeof(path), "%s", state);
+	for (char *p = path + 1; ret == 0 && *p != '\0'; p++)
+		if (*p == '/') {
+			*p = '\0';
+			ret = mkdir(path, 0755) < 0 && errno != EEXIST ? -errno : 0;
+			*p = '/';
+		}
+	if (ret == 0 && mkdir(path, 0700) < 0 && errno != EEXIST)
+		ret = -errno;
+	snprintf(path, sizeof(path), "%s/ca", state);
+	if (ret == 0 && mkdir(path, 0700) < 0 && errno != EEXIST)
+		ret = -errno;
+	return ret;
+}
+
+int run_restore(struct invocation *v) {
+	static const char *const sealed[] = {"root.key", "root.crt", "issuing.key", "issuing.crt"};
+	const char *dir = v->positional[0], *state = given_text(v, "state-dir");
+	const char *config = given_text(v, "config");
+	char from[600], to[600], why[256];
+	struct answer a;
+
+	if (state == NULL)
+		state = "/var/lib/sluice/control";
+	if (config == NULL)
+		config = "/etc/sluice/sluice.yaml";
+	api_call(v, "GET", "/v1/status", NULL, NULL, 0, &a);
+	bool running = a.status != 0;
+	answer_free(&a);
+	if (running) {
+		fprintf(stderr,
+			"sluicectl: stop sluice-controld first; data keep flowing without it\n");
+		return EXIT_REFUSED;
+	}
+	snprintf(from, sizeof(from), "%s/registry.db", dir);
+	int ret = registry_check_file(from, why, sizeof(why));
+	if (ret < 0) {
+		fprintf(stderr, "sluicectl: %s: %s; nothing was replaced\n", from, why);
+		return EXIT_REFUSED;
+	}
+	ret = directories_make(state);
+	if (ret < 0)
+		fprintf(stderr, "sluicectl: %s: %s\n", state, strerror(-ret));
+	static const char *const journals[] = {"-wal", "-shm"};
+	for (size_t i = 0; ret == 0 && i < 2; i++) {
+		snprintf(to, sizeof(to), "%s/registry.db%s", state, journals[i]);
+		unlink(to);
+	}
+	snprintf(to, sizeof(to), "%s/registry.db", state);
+	if (ret == 0)
+		ret = restore_one(dir, "registry.db", to);
+	if (ret == 0)
+		ret = restore_one(dir, "sluice.yaml", config);
+	for (size_t i = 0; ret == 0 && i < sizeof(sealed) / sizeof(sealed[0]); i++) {
+		snprintf(to, sizeof(to), "%s/ca/%s", state, sealed[i]);
+		ret = restore_one(dir, sealed[i], to);
+	}
+	return ret == 0 ? EXIT_OK : EXIT_FAILED;
+}
+
+int run_completion(struct invocation *v) {
+	return completion(v->command->verb);
+}
+
+int run_manual(struct invocation *v) {
+	return v->positional_count == 1 ? manual_man(v->positional[0]) : manual_markdown();
+}
