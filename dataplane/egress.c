@@ -13,12 +13,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <time.h>
 
 #define SUBMITS_PER_TURN 8
 #define RUNS_PER_TURN 512
-#define POLL_BUSY_US 0
-#define POLL_IDLE_US 1000
+// Workers make no system call to wake us, and librdkafka waits in milliseconds, so the thread looks
+// at both and sleeps a little in between: longer the longer nothing comes.
+#define SLEEP_FIRST_NS 20000
+#define SLEEP_MAX_NS 500000
 #define FLUSH_MS 100
 #define STOP_STEP_MS 2
 
@@ -34,13 +37,12 @@ struct egress_thread {
 	struct rte_ring **completions; // by worker, e > w
 	// [e]
 	struct batch **held; // by worker: taken from the ring, refused by the sink with -EAGAIN
-	uint64_t batches_in; // batches the sink has or we hold, not yet wholly reported
+	uint64_t entries_in; // entries the sink has or we hold, not yet reported
 	// [c>e]
 	alignas(RTE_CACHE_LINE_SIZE) atomic_bool drain;
 	atomic_bool stop;
 	// [e>c]
 	alignas(RTE_CACHE_LINE_SIZE) atomic_bool idle; // all rings empty, nothing in flight
-	atomic_bool ended;
 };
 
 struct egress {
@@ -112,7 +114,7 @@ static unsigned batches_take(struct egress_thread *t, uint64_t now_ns) {
 			if (b == nullptr) {
 				if (rte_ring_sc_dequeue(t->batches[w], (void **)&b) != 0)
 					break;
-				t->batches_in += b->count;
+				t->entries_in += b->count;
 			}
 			int ret = t->ops->submit(t->sink, b, now_ns);
 			t->held[w] = ret == 0 ? nullptr : b;
@@ -138,7 +140,7 @@ static void results_give(struct egress_thread *t, const struct sink_done *done, 
 		);
 		assert(ret == 0);
 		(void)ret;
-		t->batches_in -= done[i].count;
+		t->entries_in -= done[i].count;
 	}
 }
 
@@ -149,29 +151,36 @@ static bool rings_empty(const struct egress_thread *t) {
 	return true;
 }
 
+// One look at the rings and the sink. Returns whether there was anything to do.
+static bool thread_turn(struct egress_thread *t) {
+	struct sink_done done[RUNS_PER_TURN];
+	uint64_t now_ns = clock_now_ns(t->egress->clock);
+	unsigned taken = batches_take(t, now_ns);
+	unsigned n = t->ops->poll(t->sink, now_ns, 0, done, RUNS_PER_TURN);
+
+	results_give(t, done, n);
+	return taken > 0 || n > 0;
+}
+
 static void *thread_main(void *arg) {
 	struct egress_thread *t = arg;
-	struct sink_done done[RUNS_PER_TURN];
-	unsigned timeout_us = POLL_IDLE_US;
+	long sleep_ns = SLEEP_FIRST_NS;
 
+	prctl(PR_SET_TIMERSLACK, 1000ul, 0, 0, 0);
 	while (!atomic_load_explicit(&t->stop, memory_order_relaxed)) {
-		uint64_t now_ns = clock_now_ns(t->egress->clock);
-		unsigned taken = batches_take(t, now_ns);
-		unsigned n = t->ops->poll(
-			t->sink, now_ns, taken > 0 ? POLL_BUSY_US : timeout_us, done, RUNS_PER_TURN
-		);
-		results_give(t, done, n);
-
-		bool nothing = taken == 0 && n == 0 && t->batches_in == 0 && rings_empty(t);
-		if (atomic_load_explicit(&t->drain, memory_order_relaxed) && nothing)
+		bool busy = thread_turn(t);
+		bool nothing = !busy && t->entries_in == 0 && rings_empty(t);
+		if (nothing && atomic_load_explicit(&t->drain, memory_order_relaxed))
 			t->ops->flush(t->sink, FLUSH_MS);
-		// A sink that returns at once with nothing to do must not spin.
-		if (nothing)
-			nanosleep(&(struct timespec) {.tv_nsec = 100000}, nullptr);
 		atomic_store_explicit(&t->idle, nothing, memory_order_release);
+		if (busy) {
+			sleep_ns = SLEEP_FIRST_NS;
+			continue;
+		}
+		nanosleep(&(struct timespec) {.tv_nsec = sleep_ns}, nullptr);
+		sleep_ns = sleep_ns * 2 < SLEEP_MAX_NS ? sleep_ns * 2 : SLEEP_MAX_NS;
 	}
 	t->ops->flush(t->sink, FLUSH_MS);
-	atomic_store_explicit(&t->ended, true, memory_order_release);
 	return nullptr;
 }
 

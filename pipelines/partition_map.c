@@ -9,31 +9,44 @@
 #include <string.h>
 #include <unistd.h>
 
-#define FORMAT_VERSION 1
+#define FORMAT "sluice-partitions 1"
 
-static int entries_read(FILE *f, struct partition_map *m) {
-	char topic[256];
+// "NAME NUMBER\n", cut in place. The number is in 1..UINT32_MAX.
+static int line_cut(char *line, uint32_t *number) {
+	char *space = strrchr(line, ' ');
+	char *end;
+
+	if (space == nullptr || space == line || space[1] < '0' || space[1] > '9')
+		return -EINVAL;
+	uintmax_t v = strtoumax(space + 1, &end, 10);
+	if (strcmp(end, "\n") != 0 || v == 0 || v > UINT32_MAX)
+		return -EINVAL;
+	*space = '\0';
+	*number = (uint32_t)v;
+	return 0;
+}
+
+static int lines_read(FILE *f, struct partition_map *m) {
+	char line[300];
 	uint32_t partitions;
-	int n;
 
-	while ((n = fscanf(f, "%255s %" SCNu32, topic, &partitions)) == 2) {
-		if (partitions == 0 || partition_map_add(m, topic, partitions) != 0)
+	if (fgets(line, sizeof(line), f) == nullptr || line_cut(line, &m->version) != 0
+	    || strcmp(line, FORMAT) != 0)
+		return -EINVAL;
+	while (fgets(line, sizeof(line), f) != nullptr) {
+		if (line_cut(line, &partitions) != 0 || strlen(line) >= sizeof(m->entries[0].topic)
+		    || partition_map_add(m, line, partitions) != 0)
 			return -EINVAL;
 	}
-	return n == EOF && !ferror(f) ? 0 : -EINVAL;
+	return ferror(f) ? -EIO : 0;
 }
 
 int partition_map_load(const char *path, struct partition_map *m) {
-	unsigned format;
-	int ret = -EINVAL;
-
 	memset(m, 0, sizeof(*m));
 	FILE *f = fopen(path, "re");
 	if (f == nullptr)
 		return errno == ENOENT ? 0 : -errno;
-	if (fscanf(f, "sluice-partitions %u %" SCNu32, &format, &m->version) == 2
-	    && format == FORMAT_VERSION && m->version > 0)
-		ret = entries_read(f, m);
+	int ret = lines_read(f, m);
 	fclose(f);
 	return ret;
 }
@@ -61,7 +74,7 @@ int partition_map_store(const char *path, const struct partition_map *m) {
 	FILE *f = fopen(next, "we");
 	if (f == nullptr)
 		return -errno;
-	fprintf(f, "sluice-partitions %d %" PRIu32 "\n", FORMAT_VERSION, m->version);
+	fprintf(f, FORMAT " %" PRIu32 "\n", m->version);
 	for (uint32_t i = 0; i < m->count; i++)
 		fprintf(f, "%s %" PRIu32 "\n", m->entries[i].topic, m->entries[i].partitions);
 	int ret = fflush(f) == 0 && fsync(fileno(f)) == 0 ? 0 : -errno;

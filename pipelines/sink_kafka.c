@@ -316,9 +316,13 @@ static unsigned kafka_poll(
 // The last checkpoints go out, and what librdkafka has gets time to be acknowledged. Results come
 // through poll.
 static void kafka_flush(struct sink *s, unsigned timeout_ms) {
-	checkpoints_tick(s, true);
-	for (unsigned ms = 0; ms < timeout_ms && s->outstanding > 0; ms += 10)
+	for (unsigned ms = 0; ms < timeout_ms; ms += 10) {
+		// One that is on its way may be all that keeps the last one from being made.
+		checkpoints_tick(s, true);
+		if (s->outstanding == 0)
+			break;
 		events_poll(s, 10);
+	}
 }
 
 static void kafka_stats(const struct sink *s, struct sink_stats *out) {

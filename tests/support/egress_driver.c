@@ -29,6 +29,7 @@ struct driver {
 	unsigned free_count;
 	uint64_t base[BATCHES]; // number of the first record of each batch
 	uint32_t left[BATCHES];
+	const char *acked_path;
 	FILE *acked;
 	struct config config;
 	struct config_topic topic;
@@ -72,7 +73,7 @@ static void run_take(struct driver *d, const struct sink_done *r) {
 	for (unsigned i = r->first; i < (unsigned)r->first + r->count; i++)
 		fprintf(d->acked,
 			"%llu %s\n",
-			(unsigned long long)(d->base[r->batch->index] + i),
+			(unsigned long long)d->base[r->batch->index] + i,
 			names[r->batch->entries[i].result]);
 	d->finished += r->count;
 	d->left[r->batch->index] -= r->count;
@@ -99,7 +100,7 @@ static int run(struct driver *d, struct sink *s) {
 		uint64_t allowed = d->records;
 		if (d->rate > 0 && (t - start) / 1000 * d->rate / 1000000 < allowed)
 			allowed = (t - start) / 1000 * d->rate / 1000000;
-		if (t - start > d->timeout_s * NS_PER_S)
+		if (t - start > (uint64_t)d->timeout_s * NS_PER_S)
 			return 1;
 		bool submitted = false;
 		if (d->free_count > 0 && d->made < allowed) {
@@ -179,7 +180,7 @@ static int options_parse(struct driver *d, int argc, char **argv) {
 			d->timeout_s = (unsigned)strtoul(optarg, NULL, 10);
 			break;
 		case 'a':
-			d->acked = fopen(optarg, "we");
+			d->acked_path = optarg;
 			break;
 		case 'S':
 			snprintf(c->state_dir, sizeof(c->state_dir), "%s", optarg);
@@ -201,7 +202,7 @@ static int options_parse(struct driver *d, int argc, char **argv) {
 			return -EINVAL;
 		}
 	}
-	return d->acked != NULL && d->records > 0 && d->topic.name[0] != '\0'
+	return d->acked_path != NULL && d->records > 0 && d->topic.name[0] != '\0'
 			&& d->per_batch <= BATCH_ENTRIES_MAX && d->devices > 0
 		? 0
 		: -EINVAL;
@@ -235,6 +236,11 @@ int main(int argc, char **argv) {
 	if (options_parse(&d, argc, argv) != 0) {
 		fprintf(stderr,
 			"usage: egress_driver --brokers B --topic T --records N --acked F ...\n");
+		return 2;
+	}
+	d.acked = fopen(d.acked_path, "we");
+	if (d.acked == NULL) {
+		perror(d.acked_path);
 		return 2;
 	}
 	wall_offset = (int64_t)((uint64_t)time(NULL) * NS_PER_S - now());

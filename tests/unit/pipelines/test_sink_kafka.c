@@ -1,25 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0
+// The Kafka sink against librdkafka's mock cluster, which answers with the errors it is told to.
 #include "config/config.h"
+#include "pipelines/kafka_properties.h"
+#include "pipelines/kafka_topics.h"
 #include "pipelines/sink.h"
 #include "tests/support/batch_maker.h"
 
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #define PARTITIONS 4
 #define DEVICES 16
+#define BATCHES 8
+#define API_PRODUCE 0
+#define NS_PER_S 1000000000ull
+
+struct rig {
+	struct config_topic topic;
+	struct config config;
+	struct sink *sink;
+	struct batch *batch[BATCHES];
+	uint64_t made;
+	unsigned got; // entries with results
+};
 
 static rd_kafka_t *mock_handle;
 static rd_kafka_mock_cluster_t *mock;
-static struct config_topic topic = {.name = "t", .partitions = PARTITIONS};
-static struct config config;
 static _Atomic(int64_t) wall_offset;
 static _Atomic(uint8_t) quality;
 
@@ -27,34 +42,24 @@ static uint64_t now(void) {
 	struct timespec t;
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+static void quiet(const rd_kafka_t *, int, const char *, const char *) {}
+
+static rd_kafka_conf_t *quiet_conf(void) {
+	rd_kafka_conf_t *conf = rd_kafka_conf_new();
+
+	rd_kafka_conf_set_log_cb(conf, quiet);
+	return conf;
 }
 
 static int cluster_setup(void **) {
 	char text[256];
 
-	mock_handle = rd_kafka_new(RD_KAFKA_PRODUCER, rd_kafka_conf_new(), text, sizeof(text));
+	mock_handle = rd_kafka_new(RD_KAFKA_PRODUCER, quiet_conf(), text, sizeof(text));
 	mock = rd_kafka_mock_cluster_new(mock_handle, 1);
-	rd_kafka_mock_topic_create(mock, "t", PARTITIONS, 1);
-	config = (struct config) {
-		.appliance = "test",
-		.topics = &topic,
-		.topic_count = 1,
-		.dataplane.workers = 1,
-		.egress =
-			{.threads = 1,
-			 .batches = 8,
-			 .in_flight_records = 100000,
-			 .in_flight_bytes = 64 << 20},
-		.kafka.accept_weak_topic = true,
-	};
-	snprintf(
-		config.kafka.brokers,
-		sizeof(config.kafka.brokers),
-		"%s",
-		rd_kafka_mock_cluster_bootstraps(mock)
-	);
-	return 0;
+	return mock != NULL ? 0 : -1;
 }
 
 static int cluster_teardown(void **) {
@@ -63,66 +68,403 @@ static int cluster_teardown(void **) {
 	return 0;
 }
 
-static struct sink *sink_start(void) {
-	const struct sink_env env = {&config, 0, 7, &wall_offset, &quality};
-	struct sink *s = NULL;
+// A topic of its own for every test, and a sink for it.
+static struct rig *rig_make(const char *topic, uint32_t checkpoint_ms) {
+	const size_t len = sizeof(((struct config *)0)->kafka.brokers);
+	struct rig *r = calloc(1, sizeof(*r));
 	char why[256] = "";
 
-	if (sink_kafka_ops.create(&env, &s, why, sizeof(why)) != 0)
+	rd_kafka_mock_topic_create(mock, topic, PARTITIONS, 1);
+	snprintf(r->topic.name, sizeof(r->topic.name), "%s", topic);
+	r->topic.partitions = PARTITIONS;
+	r->config = (struct config) {
+		.appliance = "test",
+		.topics = &r->topic,
+		.topic_count = 1,
+		.dataplane.workers = 1,
+		// The least a producer's queue can be (10,000 messages) is what this gives.
+		.egress = {.threads = 1, .batches = BATCHES, .checkpoint_ms = checkpoint_ms},
+		.kafka.accept_weak_topic = true,
+	};
+	snprintf(r->config.kafka.brokers, len, "%s", rd_kafka_mock_cluster_bootstraps(mock));
+	const struct sink_env env = {&r->config, 0, 7, &wall_offset, &quality};
+	if (sink_kafka_ops.create(&env, &r->sink, why, sizeof(why)) != 0)
 		fail_msg("%s", why);
-	return s;
+	return r;
 }
 
-static struct batch *batch_of(uint16_t index, uint64_t *n, unsigned count) {
-	struct batch *b = batch_make(0, index, 1 << 20);
+static void rig_end(struct rig *r) {
+	sink_kafka_ops.destroy(r->sink);
+	for (unsigned i = 0; i < BATCHES; i++)
+		batch_unmake(r->batch[i]);
+	free(r);
+}
 
-	batch_open(b, 0);
-	for (unsigned i = 0; i < count; i++, (*n)++) {
+static struct batch *batch_next(struct rig *r, uint16_t index) {
+	r->batch[index] = batch_make(0, index, 2 << 20);
+	batch_open(r->batch[index], 0);
+	return r->batch[index];
+}
+
+// `count` more records, device by device, each device in one partition.
+static void records_make(struct rig *r, uint16_t index, unsigned count) {
+	struct batch *b = batch_next(r, index);
+
+	for (unsigned i = 0; i < count; i++, r->made++) {
 		char key[16];
-		sprintf(key, "dev-%u", (unsigned)(*n % DEVICES));
-		batch_record(b, key, *n, (int32_t)(*n % PARTITIONS), 120);
+		snprintf(key, sizeof(key), "dev-%u", (unsigned)(r->made % DEVICES));
+		batch_record(b, key, r->made, (int32_t)(r->made % PARTITIONS), 120);
 	}
-	return b;
 }
 
-// Polls until `count` entries have results or ten seconds have passed. Every entry exactly once.
-static unsigned wait_for(struct sink *s, unsigned count) {
-	struct sink_done done[64];
-	uint64_t end = now() + 10000000000u;
-	unsigned got = 0;
+static void submit(struct rig *r, uint16_t index) {
+	assert_int_equal(sink_kafka_ops.submit(r->sink, r->batch[index], now()), 0);
+}
 
-	while (got < count && now() < end) {
-		unsigned n = sink_kafka_ops.poll(s, now(), 1000, done, 64);
+// Until `count` entries in all have results. Fails after twenty seconds.
+static void wait_for(struct rig *r, unsigned count) {
+	uint64_t end = now() + 20 * NS_PER_S;
+	struct sink_done done[7]; // few, so that results wait for the next call
+
+	while (r->got < count && now() < end) {
+		unsigned n = sink_kafka_ops.poll(r->sink, now(), 1000, done, 7);
 		for (unsigned i = 0; i < n; i++)
-			got += done[i].count;
+			r->got += done[i].count;
 	}
-	return got;
+	assert_int_equal(r->got, count);
+	struct sink_stats stats;
+	sink_kafka_ops.stats(r->sink, &stats);
+	assert_int_equal(stats.acknowledged + stats.refused, count);
+}
+
+static uint64_t number_in(const char *json, const char *name) {
+	const char *at = strstr(json, name);
+
+	return at != NULL ? strtoull(at + strlen(name), NULL, 10) : UINT64_MAX;
+}
+
+// Reads the whole topic: every device in order, ledger_seq from 1 without a gap in each partition.
+// Returns the number of records.
+static unsigned topic_check(const char *topic) {
+	uint64_t last[DEVICES], seq[PARTITIONS] = {0};
+	rd_kafka_conf_t *conf = quiet_conf();
+	unsigned records = 0, ends = 0;
+	char text[256];
+
+	for (unsigned i = 0; i < DEVICES; i++)
+		last[i] = UINT64_MAX;
+	rd_kafka_conf_set(
+		conf,
+		"bootstrap.servers",
+		rd_kafka_mock_cluster_bootstraps(mock),
+		text,
+		sizeof(text)
+	);
+	rd_kafka_conf_set(conf, "group.id", topic, text, sizeof(text));
+	rd_kafka_conf_set(conf, "enable.partition.eof", "true", text, sizeof(text));
+	rd_kafka_conf_set(conf, "fetch.wait.max.ms", "5", text, sizeof(text));
+	rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
+	rd_kafka_topic_partition_list_t *all = rd_kafka_topic_partition_list_new(PARTITIONS);
+	for (int p = 0; p < PARTITIONS; p++)
+		rd_kafka_topic_partition_list_add(all, topic, p)->offset =
+			RD_KAFKA_OFFSET_BEGINNING;
+	rd_kafka_assign(rk, all);
+	rd_kafka_topic_partition_list_destroy(all);
+	for (uint64_t end = now() + 20 * NS_PER_S; ends < PARTITIONS && now() < end;) {
+		rd_kafka_message_t *m = rd_kafka_consumer_poll(rk, 100);
+		if (m == NULL)
+			continue;
+		ends += m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF;
+		if (m->err == RD_KAFKA_RESP_ERR_NO_ERROR && m->key != NULL) {
+			char json[4096];
+			snprintf(json, sizeof(json), "%.*s", (int)m->len, (const char *)m->payload);
+			uint64_t n = number_in(json, "\"n\":");
+			uint64_t device = number_in(json, "\"dev-");
+			if (last[device] != UINT64_MAX && n <= last[device])
+				fail_msg("record %lu after %lu", n, last[device]);
+			last[device] = n;
+			assert_int_equal(number_in(json, "\"ledger_seq\":"), ++seq[m->partition]);
+			records++;
+		}
+		rd_kafka_message_destroy(m);
+	}
+	assert_int_equal(ends, PARTITIONS);
+	rd_kafka_consumer_close(rk);
+	rd_kafka_destroy(rk);
+	return records;
 }
 
 static void every_record_gets_its_own_result(void **) {
-	struct sink *s = sink_start();
-	struct batch *b[8];
-	uint64_t n = 0;
+	struct rig *r = rig_make("plain", 0);
 
-	for (uint16_t i = 0; i < 8; i++) {
-		b[i] = batch_of(i, &n, 1000);
-		assert_int_equal(sink_kafka_ops.submit(s, b[i], now()), 0);
+	for (uint16_t i = 0; i < BATCHES; i++) {
+		records_make(r, i, 1000);
+		submit(r, i);
 	}
-	assert_int_equal(wait_for(s, 8000), 8000);
-	for (uint16_t i = 0; i < 8; i++)
-		for (uint32_t k = 0; k < b[i]->count; k++) {
-			const struct batch_entry *e = &b[i]->entries[k];
+	wait_for(r, BATCHES * 1000);
+	for (uint16_t i = 0; i < BATCHES; i++)
+		for (uint32_t k = 0; k < 1000; k++) {
+			const struct batch_entry *e = &r->batch[i]->entries[k];
 			assert_int_equal(e->result, RESULT_DELIVERED_WEAK);
 			assert_int_equal(e->ledger_seq, (i * 1000 + k) / PARTITIONS + 1);
 		}
-	sink_kafka_ops.destroy(s);
-	for (uint16_t i = 0; i < 8; i++)
-		batch_unmake(b[i]);
+	assert_int_equal(topic_check("plain"), BATCHES * 1000);
+	rig_end(r);
+}
+
+// What Kafka may answer and mean "again": nothing is lost, repeated or passes another.
+static void transient_errors_keep_the_order(void **) {
+	struct rig *r = rig_make("transient", 0);
+
+	rd_kafka_mock_push_request_errors(
+		mock,
+		API_PRODUCE,
+		6,
+		RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
+		RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS,
+		RD_KAFKA_RESP_ERR_NO_ERROR,
+		RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT,
+		RD_KAFKA_RESP_ERR__TRANSPORT,
+		RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND
+	);
+	for (uint16_t i = 0; i < BATCHES; i++) {
+		records_make(r, i, 500);
+		submit(r, i);
+	}
+	wait_for(r, BATCHES * 500);
+	rd_kafka_mock_clear_request_errors(mock, API_PRODUCE);
+	assert_int_equal(topic_check("transient"), BATCHES * 500);
+	rig_end(r);
+}
+
+// Not about the record: the producer dies of it, the next one goes on where it stood.
+static void a_fatal_error_replaces_the_producer(void **) {
+	struct rig *r = rig_make("fatal", 0);
+	struct sink_stats stats;
+
+	records_make(r, 0, 500);
+	submit(r, 0);
+	wait_for(r, 500);
+	rd_kafka_mock_push_request_errors(
+		mock,
+		API_PRODUCE,
+		2,
+		RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
+		RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED
+	);
+	for (uint16_t i = 1; i < BATCHES; i++) {
+		records_make(r, i, 500);
+		submit(r, i);
+	}
+	wait_for(r, BATCHES * 500);
+	sink_kafka_ops.stats(r->sink, &stats);
+	assert_int_equal(stats.refused, 0);
+	assert_true(stats.errors > 0);
+	rd_kafka_mock_clear_request_errors(mock, API_PRODUCE);
+	assert_int_equal(topic_check("fatal"), BATCHES * 500);
+	rig_end(r);
+}
+
+// Refused in company, all are offered again one by one; only what is refused alone is refused. The
+// numbers close up behind it.
+static void only_the_culprit_is_refused(void **) {
+	struct rig *r = rig_make("culprit", 0);
+	unsigned refused = 0;
+
+	struct batch *b = batch_next(r, 0);
+	for (unsigned i = 0; i < 20; i++)
+		batch_record(b, "dev-1", i, 1, 120);
+	rd_kafka_mock_push_request_errors(
+		mock,
+		API_PRODUCE,
+		3,
+		RD_KAFKA_RESP_ERR_INVALID_RECORD, // the batch of 20
+		RD_KAFKA_RESP_ERR_NO_ERROR, // the first alone
+		RD_KAFKA_RESP_ERR_INVALID_RECORD // the second alone
+	);
+	submit(r, 0);
+	wait_for(r, 20);
+	for (unsigned i = 0; i < 20; i++)
+		refused += b->entries[i].result == RESULT_REFUSED;
+	assert_int_equal(refused, 1);
+	assert_int_equal(b->entries[1].result, RESULT_REFUSED);
+	rd_kafka_mock_clear_request_errors(mock, API_PRODUCE);
+	assert_int_equal(topic_check("culprit"), 19);
+	rig_end(r);
+}
+
+// Refused before it is offered: gets no number.
+static void what_nobody_would_take_is_refused_here(void **) {
+	struct rig *r = rig_make("unfit", 0);
+	struct batch *b = batch_next(r, 0);
+
+	batch_record(b, "dev-0", 0, 0, 120);
+	batch_record(b, "dev-1", 1, 0, 1100000);
+	batch_record(b, "dev-2", 2, PARTITIONS, 120);
+	batch_record(b, "dev-3", 3, -1, 120);
+	batch_record(b, "dev-4", 4, 0, 120);
+	submit(r, 0);
+	wait_for(r, 5);
+	assert_int_equal(b->entries[0].ledger_seq, 1);
+	assert_int_equal(b->entries[4].ledger_seq, 2);
+	for (unsigned i = 1; i < 4; i++)
+		assert_int_equal(b->entries[i].result, RESULT_REFUSED);
+	assert_int_equal(topic_check("unfit"), 2);
+	rig_end(r);
+}
+
+// librdkafka takes a prefix and no more; the rest follows when there is room.
+static void a_full_queue_keeps_the_order(void **) {
+	struct rig *r = rig_make("full", 0);
+
+	for (uint16_t i = 0; i < BATCHES; i++) {
+		records_make(r, i, 3000); // 24,000 into a queue of 10,000
+		submit(r, i);
+	}
+	wait_for(r, BATCHES * 3000);
+	assert_int_equal(topic_check("full"), BATCHES * 3000);
+	rig_end(r);
+}
+
+static void no_free_slot_says_later(void **) {
+	struct rig *r = rig_make("slots", 0);
+
+	for (uint16_t i = 0; i < BATCHES; i++) {
+		records_make(r, i, 1);
+		submit(r, i);
+	}
+	struct batch *more = batch_make(0, BATCHES, 4096);
+	batch_open(more, 0);
+	batch_record(more, "dev-0", 99, 0, 100);
+	assert_int_equal(sink_kafka_ops.submit(r->sink, more, now()), -EAGAIN);
+	wait_for(r, BATCHES);
+	assert_int_equal(sink_kafka_ops.submit(r->sink, more, now()), 0);
+	wait_for(r, BATCHES + 1);
+	batch_unmake(more);
+	rig_end(r);
+}
+
+// Records with headers take another call of librdkafka and keep their place in the order.
+static void records_with_headers_are_numbered_in_order(void **) {
+	struct rig *r = rig_make("headers", 0);
+	struct batch *b = batch_next(r, 0);
+
+	for (unsigned i = 0; i < 100; i++) {
+		struct batch_entry *e = batch_record(b, "dev-0", i, 0, 120);
+		if (i % 3 != 0)
+			continue;
+		static const uint8_t header[] = {0, 1, 0, 0, 0, 2, 'a', 'b', 'c'};
+		memcpy(b->buf + b->used, header, sizeof(header));
+		e->headers_offset = b->used;
+		e->headers_len = sizeof(header);
+		b->used += sizeof(header);
+	}
+	submit(r, 0);
+	wait_for(r, 100);
+	assert_int_equal(topic_check("headers"), 100);
+	rig_end(r);
+}
+
+static void active_partitions_get_checkpoints(void **) {
+	struct rig *r = rig_make("checkpoints", 10000);
+	struct sink_stats stats;
+
+	records_make(r, 0, 400);
+	submit(r, 0);
+	wait_for(r, 400);
+	sink_kafka_ops.flush(r->sink, 5000);
+	sink_kafka_ops.stats(r->sink, &stats);
+	assert_true(stats.checkpoints_made >= PARTITIONS);
+	assert_int_equal(stats.checkpoints_delivered, stats.checkpoints_made);
+	uint64_t before = stats.checkpoints_made;
+	sink_kafka_ops.flush(r->sink, 5000);
+	sink_kafka_ops.stats(r->sink, &stats);
+	assert_int_equal(stats.checkpoints_made, before); // nothing new, nothing said
+	rig_end(r);
+}
+
+static void properties_the_contract_rests_on_are_refused(void **) {
+	static const struct {
+		const char *name, *value;
+		int ret;
+	} table[] = {
+		{"acks", "1", -EPERM},
+		{"enable.idempotence", "false", -EPERM},
+		{"message.timeout.ms", "1000", -EPERM},
+		{"bootstrap.servers", "x", -EPERM},
+		{"compression.type", "lz4", 0},
+		{"compression.type", "nonsense", -EINVAL},
+		{"no.such.property", "1", -ENOENT},
+	};
+	char why[256];
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		why[0] = '\0';
+		int ret = kafka_property_check(table[i].name, table[i].value, why, sizeof(why));
+		if (ret != table[i].ret)
+			fail_msg("%s=%s: %d, %s", table[i].name, table[i].value, ret, why);
+		assert_int_equal(why[0] != '\0', ret != 0);
+	}
+}
+
+// Found and pinned once, then a start without Kafka goes on from the map.
+static void partition_counts_are_pinned(void **) {
+	struct config_topic topic = {.name = "pinned"};
+	struct config c = {.topics = &topic, .topic_count = 1, .kafka.accept_weak_topic = true};
+	char dir[] = "/tmp/state-XXXXXX", path[64], why[512] = "";
+
+	assert_non_null(mkdtemp(dir));
+	snprintf(c.state_dir, sizeof(c.state_dir), "%s", dir);
+	snprintf(path, sizeof(path), "%s/partitions", dir);
+	rd_kafka_mock_topic_create(mock, "pinned", 6, 1);
+	snprintf(c.kafka.brokers, sizeof(c.kafka.brokers), "embedded");
+	snprintf(c.run_dir, sizeof(c.run_dir), "%s", dir);
+	// No embedded Kafka yet: the sentence says what to start.
+	assert_int_equal(kafka_topics_resolve(&c, 1000, why, sizeof(why)), -ENOENT);
+	assert_non_null(strstr(why, "embedded-kafka"));
+
+	char address[64];
+	snprintf(address, sizeof(address), "%s/kafka", dir);
+	FILE *f = fopen(address, "w");
+	fprintf(f, "%s\n", rd_kafka_mock_cluster_bootstraps(mock));
+	fclose(f);
+	if (kafka_topics_resolve(&c, 5000, why, sizeof(why)) != 0)
+		fail_msg("%s", why);
+	assert_int_equal(topic.partitions, 6);
+	assert_int_equal(c.partition_map, 1);
+
+	f = fopen(address, "w");
+	fprintf(f, "127.0.0.1:1\n");
+	fclose(f);
+	topic.partitions = 0;
+	if (kafka_topics_resolve(&c, 300, why, sizeof(why)) != 0)
+		fail_msg("%s", why);
+	assert_int_equal(topic.partitions, 6);
+	// The configuration asks for another count than the pinned one.
+	f = fopen(address, "w");
+	fprintf(f, "%s\n", rd_kafka_mock_cluster_bootstraps(mock));
+	fclose(f);
+	topic.partitions = 12;
+	assert_int_equal(kafka_topics_resolve(&c, 5000, why, sizeof(why)), -EINVAL);
+	assert_non_null(strstr(why, "pinned to 6"));
+	unlink(address);
+	unlink(path);
+	rmdir(dir);
 }
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_record_gets_its_own_result),
+		cmocka_unit_test(transient_errors_keep_the_order),
+		cmocka_unit_test(a_fatal_error_replaces_the_producer),
+		cmocka_unit_test(only_the_culprit_is_refused),
+		cmocka_unit_test(what_nobody_would_take_is_refused_here),
+		cmocka_unit_test(a_full_queue_keeps_the_order),
+		cmocka_unit_test(no_free_slot_says_later),
+		cmocka_unit_test(records_with_headers_are_numbered_in_order),
+		cmocka_unit_test(active_partitions_get_checkpoints),
+		cmocka_unit_test(properties_the_contract_rests_on_are_refused),
+		cmocka_unit_test(partition_counts_are_pinned),
 	};
 	return cmocka_run_group_tests(tests, cluster_setup, cluster_teardown);
 }
