@@ -89,7 +89,8 @@
 	X(SHED_TABLE_FULL, "session-table-full")                                                   \
 	X(SHED_UPLOAD_LIMIT, "upload-limit")                                                       \
 	X(SHED_QUOTA, "quota")                                                                     \
-	X(SHED_DRAINING, "draining")
+	X(SHED_DRAINING, "draining")                                                               \
+	X(SHED_MARK, "replay-mark-not-stored")
 
 #define LOST_REASONS(X) X(LOST_SINK_PERMANENT, "sink-permanent-error")
 

@@ -155,7 +155,8 @@ static void discovery_multicast(struct coap_server *s, struct coap_exchange *x) 
 	p->mid = x->m.mid;
 	p->proven = x->proven;
 	p->token_len = (uint8_t)x->m.token.len;
-	memcpy(p->token, x->m.token.p, x->m.token.len);
+	if (x->m.token.len > 0)
+		memcpy(p->token, x->m.token.p, x->m.token.len);
 	uint64_t leisure_ms = s->env.random(s->env.adapter.owner) % DEFAULT_LEISURE_MS;
 	pending_timer_set(&s->pending, p, s->now_ns, s->now_ns + leisure_ms * NANOS_PER_MS);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Devices that send protected frames: their keys, and how far each has come.
 //
-// Keys come from a key file, one line per key (docs/protected-frame.md):
+// Keys come from a key file (docs/protected-frame.md), one line per key:
 //
 //   device-id  aes-128-gcm|hmac-sha-256  key-number  key-in-hex
 //
@@ -12,10 +12,13 @@
 // ever accepted twice. The worker asks for more before it needs it; the main thread stores and then
 // grants. A clean stop stores the exact marks.
 //
-//   worker   wants (epoch, seq + reserve) ----> main: write, fdatasync ----> granted
+//   worker: wants (epoch, seq + reserve) ────► main: write, fdatasync ────► granted
 //
-// Threads: load, flush, save, destroy on the main thread; lookup on any; the window of a device on
-// its owner worker.
+// What a crash costs: the sequences between a device's last frame and its granted mark, at most
+// `reserve` of them, are refused as seen. The reserve grows only with the device's rate.
+//
+// Threads: load, flush, save, destroy on the main thread; lookup on any; a device's window on its
+// owner worker.
 #pragma once
 
 #include "parsers/frame.h"
@@ -25,47 +28,55 @@
 #include <stdint.h>
 
 #define REPLAY_WINDOW 1024
-#define MARK_RESERVE 256 // sequences granted ahead of the highest seen
+#define MARK_RESERVE_MIN 32 // sequences granted ahead of the highest seen
+#define MARK_RESERVE_MAX 8192
+#define FRAME_KEY_MAX 64 // bytes
 
 struct frame_devices;
 
-// A mark orders (epoch, seq) as one number.
+// Ordered by epoch, then sequence: everything up to it has been seen or given up.
 struct frame_mark {
 	uint32_t epoch;
 	uint64_t seq;
 };
 
-// One device; memory order of the array is the order of the key file.
+// A mark that one thread writes and another reads without waiting: the version is odd while the
+// pair is being written, and the reader takes a pair only if the version stayed the same.
+struct shared_mark {
+	_Atomic(uint64_t) version;
+	_Atomic(uint64_t) seq;
+	_Atomic(uint32_t) epoch;
+};
+
 struct frame_device {
 	// [fixed]
 	uint8_t id[FRAME_DEVICE_MAX];
-	uint8_t id_len;
+	uint32_t id_len;
 	uint32_t index;
-	// [w] the owner's window: bit (seq % REPLAY_WINDOW) is set if seq was seen, for
+	uint32_t first_key;
+	// [m] main thread: where its mark is stored
+	uint32_t mark_slot;
+	uint32_t mark_version; // of the newest stored copy, 0 = none
+	// [w] owner worker. Bit seq % REPLAY_WINDOW of `seen` is valid for
 	// high.seq - REPLAY_WINDOW < seq <= high.seq
 	alignas(64) struct frame_mark high;
-	bool started; // high is valid
-	bool receipt_due; // receipt_slot is scheduled
-	uint32_t receipt_slot;
-	uint64_t seen[REPLAY_WINDOW / 64];
-	uint32_t acked_epoch; // of acked_high
-	uint64_t acked_high; // highest sequence whose contract is met
+	struct frame_mark granted; // as last read from granted_shared
+	struct frame_mark asked;
+	uint32_t reserve;
+	bool running; // a frame moved high since the start
+	uint32_t receipt; // slot of the scheduled receipt + 1, 0 = none
+	uint32_t acked_epoch;
+	uint64_t acked_high; // highest sequence of acked_epoch whose contract is met, 0 = none
 	uint64_t acked_bits; // bit n: acked_high - 1 - n is acknowledged too
-	struct frame_mark granted_copy; // the grant as last read
-	// [x] the mark protocol. `want_*` and `want_version` are written by the owner, `granted_*`
-	// by the main thread; a version is odd while its pair is being written, so that neither
-	// side uses half a mark.
-	alignas(64) _Atomic uint64_t want_version;
-	_Atomic uint64_t want_seq;
-	_Atomic uint32_t want_epoch;
-	alignas(64) _Atomic uint64_t granted_version;
-	_Atomic uint64_t granted_seq;
-	_Atomic uint32_t granted_epoch;
+	uint64_t seen[REPLAY_WINDOW / 64];
+	// [w>m]
+	alignas(64) struct shared_mark wanted;
+	// [m>w]
+	alignas(64) struct shared_mark granted_shared;
 };
 
-// `marks_path` NULL: marks live in memory only and are granted at once (tests, replay). `max`
-// bounds the number of devices. 0 or -errno; `why` tells the operator what to do, without key
-// bytes.
+// `marks_path` NULL: marks live in memory only and everything is granted (tests, replay). More than
+// `max` devices are refused. 0 or -errno; `why` tells the operator what to do, without key bytes.
 int frame_devices_load(
 	const char *keys_path,
 	const char *marks_path,
@@ -77,39 +88,41 @@ int frame_devices_load(
 void frame_devices_destroy(struct frame_devices *d); // accepts NULL; wipes the keys
 
 // Store what workers asked for, then grant it. Call every few tens of milliseconds. Returns how
-// many devices were granted more, or -errno (nothing was granted; try again).
+// many devices were granted more, or -errno (nothing was granted; the next call tries again).
 int frame_devices_flush(struct frame_devices *d);
-// After the workers have stopped: the exact marks.
+// Once, after the workers have stopped: the exact marks. 0 or -errno.
 int frame_devices_save(struct frame_devices *d);
 
 struct frame_key {
 	uint64_t id; // for struct crypto_key
+	uint32_t device;
+	uint32_t next; // of the same device
 	enum frame_algorithm algorithm;
 	uint8_t number;
 	uint8_t len;
-	const uint8_t *bytes;
+	uint8_t bytes[FRAME_KEY_MAX];
 };
 
+uint32_t frame_devices_count(const struct frame_devices *d);
 // NULL if the device is not in the key file.
-struct frame_device *frame_device_lookup(struct frame_devices *d, struct view id);
-// False if the device has no such key for that algorithm.
-bool frame_device_key(
+struct frame_device *frame_device_lookup(const struct frame_devices *d, struct view id);
+// NULL if the device has no such key for that algorithm.
+const struct frame_key *frame_device_key(
 	const struct frame_devices *d,
 	const struct frame_device *dev,
 	uint8_t number,
-	enum frame_algorithm algorithm,
-	struct frame_key *out
+	enum frame_algorithm algorithm
 );
-uint32_t frame_devices_count(const struct frame_devices *d);
 
 enum frame_seen : uint8_t {
 	FRAME_FRESH,
 	FRAME_SEEN_BEFORE,
 	FRAME_TOO_OLD,
-	FRAME_BEYOND_GRANT, // a larger mark was asked for: park the frame, try again later
+	FRAME_BEYOND_GRANT, // a larger mark has been asked for: keep the frame, try again later
 };
 
 // Judge an authenticated frame; marks it as seen only if FRAME_FRESH. Owner worker only.
-enum frame_seen frame_window_accept(struct frame_device *dev, struct frame_mark at);
+enum frame_seen
+frame_window_accept(struct frame_devices *d, struct frame_device *dev, struct frame_mark at);
 // The contract of `at` is met.
 void frame_window_acked(struct frame_device *dev, struct frame_mark at);

@@ -6,11 +6,15 @@
 //                  worker that receives a frame it does not own hands the mbuf over
 //   frame_input()  on the owner
 //   frame_done()   the pipeline's verdict: marks the sequence as acknowledged, schedules a receipt
-//   frame_poll()   receipts, and frames parked until the main thread has stored their mark. After
-//                  pipeline_run(), because it gives back the buffers of parked frames
+//   frame_poll()   receipts, and frames parked until the main thread has stored their mark. It may
+//                  push: pipeline_run() must come between two calls of frame_poll(), because the
+//                  second gives back the buffers that the first pushed from
 //
 // message.device is the id that the key authenticated, message.proven is true, epoch and seq are
 // the frame's own: a copy has the same record id for ever.
+// Ledger: a frame that its key authenticates is a message, accepted or a duplicate (seen inside the
+// window), refused as replayed (older than the window) or shed (its mark could not be stored in
+// time). What no key authenticates is refused. Receipt queries carry no telemetry: own counter.
 // Thread: the worker's own, except frame_owner() (any). Nothing allocates after frame_create().
 #pragma once
 
@@ -45,6 +49,7 @@ enum frame_counter {
 
 struct frame_stats {
 	uint64_t count[FRAME_COUNTER_COUNT];
+	uint64_t decoded[FRAME_RC_COUNT]; // datagrams by what the decoder said of them
 };
 const char *frame_counter_label(enum frame_counter c);
 
@@ -55,12 +60,14 @@ struct frame_env {
 	uint32_t pending; // receipts waiting for their contract
 };
 
+// 0 or -ENOMEM.
 int frame_create(const struct frame_env *env, const struct config *c, struct frame_adapter **out);
 void frame_destroy(struct frame_adapter *f); // accepts NULL
-void frame_use(struct frame_adapter *f, const struct config *c); // between bursts
+// Between bursts: use this generation's delays. What is parked under the old one is shed.
+void frame_use(struct frame_adapter *f, const struct config *c);
 
 // Index of the worker that owns the frame's device; 0 for what is not a frame at all.
-uint16_t frame_owner(const struct frame_devices *d, struct view datagram, uint16_t workers);
+uint16_t frame_owner(struct view datagram, uint16_t workers);
 
 void frame_input(struct frame_adapter *f, const struct datagram *d);
 
@@ -70,4 +77,5 @@ void frame_done(void *adapter, uint32_t token, const struct verdict *v);
 // Budgeted. Returns the monotonic time of the next due work, UINT64_MAX if none.
 uint64_t frame_poll(struct frame_adapter *f, uint64_t now_ns);
 
+uint32_t frame_waiting(const struct frame_adapter *f); // gauge: parked frames, receipts to come
 const struct frame_stats *frame_stats(const struct frame_adapter *f);

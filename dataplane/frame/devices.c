@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/frame/devices.h"
+#include "dataplane/frame/devices_private.h"
+#include "dataplane/siphash.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+// Ids come from the operator's file; a peer's choice can only miss.
+static const uint64_t id_hash_key[2] = {0x70726f7465637465, 0x64206672616d6573};
+
+void *pages_reserve(size_t bytes, bool secret) {
+	void *p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		return nullptr;
+	if (secret) {
+		madvise(p, bytes, MADV_DONTDUMP);
+		mlock(p, bytes);
+	}
+	return p;
+}
+
+void pages_give(void *p, size_t bytes, bool secret) {
+	if (p == nullptr)
+		return;
+	if (secret)
+		explicit_bzero(p, bytes);
+	munmap(p, bytes);
+}
+
+static uint32_t *index_slot(const struct frame_devices *d, struct view id) {
+	uint32_t i = (uint32_t)siphash13(id_hash_key, id.p, id.len) & d->index_mask;
+
+	for (; d->index[i] != 0; i = (i + 1) & d->index_mask) {
+		const struct frame_device *dev = &d->devices[d->index[i] - 1];
+		if (view_equal(view_of(dev->id, dev->id_len), id))
+			break;
+	}
+	return &d->index[i];
+}
+
+struct frame_device *frame_device_lookup(const struct frame_devices *d, struct view id) {
+	uint32_t i = *index_slot(d, id);
+
+	return i != 0 ? &d->devices[i - 1] : nullptr;
+}
+
+struct frame_device *frame_device_add(struct frame_devices *d, struct view id, uint32_t max) {
+	uint32_t *slot = index_slot(d, id);
+
+	if (*slot != 0)
+		return &d->devices[*slot - 1];
+	if (d->device_count == max)
+		return nullptr;
+	struct frame_device *dev = &d->devices[d->device_count];
+	memcpy(dev->id, id.p, id.len);
+	dev->id_len = id.len;
+	dev->index = d->device_count++;
+	dev->first_key = INDEX_NONE;
+	dev->mark_slot = INDEX_NONE;
+	dev->reserve = MARK_RESERVE_MIN;
+	*slot = d->device_count;
+	return dev;
+}
+
+const struct frame_key *frame_device_key(
+	const struct frame_devices *d,
+	const struct frame_device *dev,
+	uint8_t number,
+	enum frame_algorithm algorithm
+) {
+	for (uint32_t i = dev->first_key; i != INDEX_NONE; i = d->keys[i].next)
+		if (d->keys[i].number == number && d->keys[i].algorithm == algorithm)
+			return &d->keys[i];
+	return nullptr;
+}
+
+uint32_t frame_devices_count(const struct frame_devices *d) {
+	return d->device_count;
+}
+
+static int dirty_reserve(struct frame_devices *d) {
+	d->dirty_words = (d->device_count + 63) / 64;
+	d->dirty = calloc(d->dirty_words + 1, sizeof(*d->dirty));
+	return d->dirty != nullptr ? 0 : -ENOMEM;
+}
+
+// What is stored is seen, and granted.
+static void windows_start(struct frame_devices *d) {
+	for (uint32_t i = 0; i < d->device_count; i++) {
+		struct frame_device *dev = &d->devices[i];
+		memset(dev->seen, 0xff, sizeof(dev->seen));
+		dev->granted = dev->high;
+		if (d->marks_fd < 0)
+			dev->granted = (struct frame_mark) {UINT32_MAX, UINT64_MAX};
+		dev->asked = dev->granted;
+		shared_mark_write(&dev->granted_shared, dev->granted);
+	}
+}
+
+int frame_devices_load(
+	const char *keys_path,
+	const char *marks_path,
+	uint32_t max,
+	struct frame_devices **out,
+	char *why,
+	size_t why_len
+) {
+	static _Atomic(uint64_t) loads;
+	struct frame_devices *d = calloc(1, sizeof(*d));
+	int ret = -ENOMEM;
+
+	snprintf(why, why_len, "%s: out of memory", keys_path);
+	if (d == nullptr)
+		return ret;
+	d->marks_fd = -1;
+	// An expanded key in a worker's cache must never be taken for one of another file.
+	d->key_id_base = (atomic_fetch_add(&loads, 1) + 1) << 32;
+	ret = key_file_load(d, keys_path, max, why, why_len);
+	if (ret == 0)
+		ret = dirty_reserve(d);
+	if (ret == 0 && marks_path != nullptr)
+		ret = mark_file_open(d, marks_path, why, why_len);
+	if (ret < 0) {
+		frame_devices_destroy(d);
+		return ret;
+	}
+	windows_start(d);
+	*out = d;
+	return 0;
+}
+
+void frame_devices_destroy(struct frame_devices *d) {
+	if (d == nullptr)
+		return;
+	pages_give(d->keys, d->keys_bytes, true);
+	pages_give(d->devices, d->devices_bytes, false);
+	free(d->index);
+	free(d->dirty);
+	if (d->marks_fd >= 0)
+		close(d->marks_fd);
+	free(d);
+}
+
+static void dirty_set(struct frame_devices *d, const struct frame_device *dev) {
+	atomic_fetch_or(&d->dirty[dev->index / 64], 1ull << dev->index % 64);
+}
+
+// Write what `dev` wants and remember it in the batch: only what has been synchronised may be
+// granted, and the worker may have asked for more by then.
+static int wanted_write(struct frame_devices *d, struct frame_device *dev) {
+	struct frame_mark want;
+	struct frame_mark have;
+
+	if (!shared_mark_read(&dev->wanted, &want)) {
+		dirty_set(d, dev); // caught in the middle of a write
+		return 0;
+	}
+	shared_mark_read(&dev->granted_shared, &have); // this thread is its only writer
+	if (!mark_after(want, have))
+		return 0;
+	int ret = mark_file_write(d, dev, want);
+	if (ret < 0) {
+		dirty_set(d, dev);
+		return ret;
+	}
+	d->batch[d->batch_count++] = (struct mark_grant) {dev, want};
+	return 0;
+}
+
+static int word_write(struct frame_devices *d, uint32_t word) {
+	uint64_t bits = atomic_exchange(&d->dirty[word], 0);
+	int ret = 0;
+
+	for (; bits != 0; bits &= bits - 1) {
+		struct frame_device *dev = &d->devices[word * 64 + (uint32_t)__builtin_ctzll(bits)];
+		if (ret < 0 || d->batch_count == MARK_BATCH)
+			dirty_set(d, dev); // the next flush takes it
+		else
+			ret = wanted_write(d, dev);
+	}
+	return ret;
+}
+
+static void batch_settle(struct frame_devices *d, bool grant) {
+	for (uint32_t i = 0; i < d->batch_count; i++) {
+		if (grant)
+			shared_mark_write(&d->batch[i].dev->granted_shared, d->batch[i].mark);
+		else
+			dirty_set(d, d->batch[i].dev);
+	}
+}
+
+int frame_devices_flush(struct frame_devices *d) {
+	int ret = 0;
+
+	if (d->marks_fd < 0)
+		return 0;
+	d->batch_count = 0;
+	for (uint32_t w = 0; w < d->dirty_words && ret == 0 && d->batch_count < MARK_BATCH; w++)
+		ret = word_write(d, w);
+	if (ret == 0 && d->batch_count > 0)
+		ret = mark_file_sync(d);
+	batch_settle(d, ret == 0);
+	return ret < 0 ? ret : (int)d->batch_count;
+}
+
+int frame_devices_save(struct frame_devices *d) {
+	int ret = 0;
+
+	if (d->marks_fd < 0)
+		return 0;
+	for (uint32_t i = 0; i < d->device_count && ret == 0; i++) {
+		struct frame_device *dev = &d->devices[i];
+		struct frame_mark stored;
+		shared_mark_read(&dev->granted_shared, &stored);
+		if (dev->high.seq > 0 && mark_after(stored, dev->high))
+			ret = mark_file_write(d, dev, dev->high);
+	}
+	return ret == 0 ? mark_file_sync(d) : ret;
+}
