@@ -34,7 +34,7 @@ void tcp_shutdown(struct tcp *t, struct tcp_conn conn) {
 	c->flags |= F_FIN_QUEUED;
 	c->state = c->state == TCP_CLOSE_WAIT ? TCP_LAST_ACK : TCP_FIN_WAIT1;
 	// Admission is over; a peer that never closes is dealt with by FIN_WAIT_2's limit.
-	source_release(t, c);
+	source_release(t, c, false);
 	c->flags &= ~F_WAIT;
 	c->idle_s = 0;
 	tcb_list(t, c);
@@ -84,7 +84,7 @@ void tcp_authenticated(struct tcp *t, struct tcp_conn conn) {
 
 	if (c == nullptr || (c->flags & F_UNAUTH) == 0)
 		return;
-	source_release(t, c);
+	source_release(t, c, true);
 	c->flags &= ~F_WAIT;
 	count(t, TCP_AUTHENTICATED);
 }

@@ -166,7 +166,8 @@ struct tcp_config {
 
 	uint32_t reset_rate; // resets per second for segments without connection
 	uint32_t challenge_rate; // challenge ACKs per second, all connections
-	uint32_t source_rate; // new connections per second of one source, under pressure
+	// Under pressure: connections per second of one source that do not authenticate.
+	uint32_t source_rate;
 	uint32_t source_share_pct; // unauthenticated connections of one source, of max_conns, u. p.
 
 	uint64_t secret[2]; // cookies and ISNs: the same for all workers, from a CSPRNG

@@ -100,7 +100,7 @@ static void forget(struct tcp *t, struct tcb *c) {
 	tx_drop(t, c);
 	rx_drop(t, c);
 	sack_drop(t, c);
-	source_release(t, c);
+	source_release(t, c, false);
 	t->conns--;
 	tcb_give(t, c);
 }

@@ -109,8 +109,9 @@ bool source_admit(struct tcp *t, struct tcb *c) {
 	return true;
 }
 
-// The connection is authenticated or gone.
-void source_release(struct tcp *t, struct tcb *c) {
+// The connection is authenticated (`proven`) or gone. A proven one gives its token back: the rate
+// is that of connections which never say who they are.
+void source_release(struct tcp *t, struct tcb *c, bool proven) {
 	if ((c->flags & F_UNAUTH) == 0)
 		return;
 	t->unauthenticated--;
@@ -120,6 +121,8 @@ void source_release(struct tcp *t, struct tcb *c) {
 			: source_find(t, source_id(t, c), false);
 		if (--s->unauthenticated == 0)
 			t->sources_used--;
+		if (proven)
+			s->tokens = min_u32(s->tokens + TOKEN, t->config.source_rate * TOKEN);
 	}
 	c->flags &= ~(F_UNAUTH | F_COUNTED | F_SOURCE_SHARED);
 }

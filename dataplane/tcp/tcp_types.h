@@ -391,7 +391,7 @@ void timer_wait(struct tcp *t, struct tcb *c, uint32_t ms); // wait_at
 
 // tcp_limits.c
 bool source_admit(struct tcp *t, struct tcb *c); // counts it, or false
-void source_release(struct tcp *t, struct tcb *c);
+void source_release(struct tcp *t, struct tcb *c, bool proven);
 bool budget_challenge(struct tcp *t);
 bool budget_reset(struct tcp *t);
 void pressure_update(struct tcp *t);
