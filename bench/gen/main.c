@@ -104,13 +104,11 @@ static void arp_input(struct gen *g, const struct rte_arp_hdr *arp) {
 }
 
 static void coap_input(struct gen *g, const uint8_t *coap) {
-	uint16_t mid = (uint16_t)(coap[2] << 8 | coap[3]);
-
-	// Token = message id; separate responses and NON answers carry the token.
-	if ((coap[0] & 0x0f) == 2)
-		mid = (uint16_t)(coap[4] << 8 | coap[5]);
-	else
-		return; // an empty ACK: the answer comes later
+	// Token = message id; separate responses and NON answers carry the token. Without one it is
+	// an empty ACK: the answer comes later.
+	if ((coap[0] & 0x0f) != 2)
+		return;
+	uint16_t mid = (uint16_t)(coap[4] << 8 | coap[5]);
 	if (coap[1] >> 5 != 2)
 		g->errors++;
 	if (g->sent_at[mid] == 0)
