@@ -35,12 +35,11 @@ static enum payload_rc member(struct cbor_source *s, struct view name, uint32_t 
 	enum payload_rc rc = cbor_head(s, &h, &tag);
 	if (rc != PAYLOAD_OK)
 		return rc;
+	if (cbor_is_container(&h) && tag != CBOR_TAG_DECIMAL_FRACTION)
+		return depth == PAYLOAD_DEPTH_MAX ? PAYLOAD_TOO_DEEP
+						  : flatten(s, name, &h, depth + 1);
 	rc = cbor_scalar(s, &h, tag, v);
-	if (rc == PAYLOAD_OK)
-		return readings_field(s->f, name, (struct view) {0}, v);
-	if (rc != PAYLOAD_BAD_TYPE || !cbor_is_container(&h))
-		return rc;
-	return depth == PAYLOAD_DEPTH_MAX ? PAYLOAD_TOO_DEEP : flatten(s, name, &h, depth + 1);
+	return rc == PAYLOAD_OK ? readings_field(s->f, name, (struct view) {0}, v) : rc;
 }
 
 static enum payload_rc

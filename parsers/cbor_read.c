@@ -11,7 +11,6 @@
 
 #define TAG_BIGNUM 2
 #define TAG_NEGATIVE_BIGNUM 3
-#define TAG_DECIMAL_FRACTION 4
 
 #define SIMPLE_FALSE 20
 #define SIMPLE_TRUE 21
@@ -270,7 +269,7 @@ enum payload_rc
 cbor_scalar(struct cbor_source *s, const struct cbor_head *h, uint64_t tag, struct value *v) {
 	enum payload_rc rc = PAYLOAD_OK;
 
-	if (tag == TAG_DECIMAL_FRACTION)
+	if (tag == CBOR_TAG_DECIMAL_FRACTION)
 		return decimal_fraction(s, h, v);
 	if (tag == TAG_BIGNUM || tag == TAG_NEGATIVE_BIGNUM)
 		return PAYLOAD_BAD_NUMBER;

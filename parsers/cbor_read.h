@@ -39,6 +39,7 @@ struct cbor_scope {
 
 // Tags before the item are passed over; the last one is in *tag, or CBOR_NO_TAG.
 #define CBOR_NO_TAG UINT64_MAX
+#define CBOR_TAG_DECIMAL_FRACTION 4 // an array that is a number
 enum payload_rc cbor_head(struct cbor_source *s, struct cbor_head *h, uint64_t *tag);
 
 static inline bool cbor_is_container(const struct cbor_head *h) {

@@ -68,6 +68,11 @@ static const struct payload_case cases[] = {
 	 PAYLOAD_OK,
 	 "{a=\"\"}"},
 
+	{"container in a decimal fraction",
+	 BYTES("\xa1\x61"
+	       "a\xc4\x82\xa1\x01\x02\x03"),
+	 PAYLOAD_BAD_TYPE,
+	 NULL},
 	{"scalar", BYTES("\x01"), PAYLOAD_BAD_TYPE, NULL},
 	{"empty map", BYTES("\xa0"), PAYLOAD_NO_FIELDS, NULL},
 	{"empty array", BYTES("\x80"), PAYLOAD_NO_FIELDS, NULL},

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pipelines/batch_set.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define BATCHES 4
+#define CAPACITY 100
+
+struct bench {
+	struct batch_set set;
+	struct batch *batches;
+	uint16_t sealed[64];
+	uint32_t sealed_count;
+};
+
+static void on_sealed(void *owner, struct batch *b) {
+	struct bench *t = owner;
+
+	t->sealed[t->sealed_count++] = b->index;
+}
+
+static int setup(void **state) {
+	struct bench *t = calloc(1, sizeof(*t));
+
+	t->batches = calloc(BATCHES, sizeof(*t->batches));
+	for (uint16_t i = 0; i < BATCHES; i++) {
+		t->batches[i].index = i;
+		t->batches[i].capacity = CAPACITY;
+	}
+	*state = t;
+	int ret = batch_set_init(&t->set, t->batches, BATCHES, 16, on_sealed, t);
+	t->set.linger_ns = 1000;
+	return ret;
+}
+
+static int teardown(void **state) {
+	struct bench *t = *state;
+
+	batch_set_fini(&t->set);
+	free(t->batches);
+	free(t);
+	return 0;
+}
+
+// One record of `bytes` for (egress 0, topic); false if there is no room.
+static bool add(struct bench *t, uint16_t topic, uint32_t bytes, uint64_t now_ns) {
+	struct batch *b = batch_set_room(&t->set, 0, topic, bytes, now_ns);
+
+	if (b == NULL)
+		return false;
+	batch_set_added(&t->set, b, bytes);
+	return true;
+}
+
+static void come_back(struct bench *t, uint16_t index) {
+	t->batches[index].outstanding = 0;
+	batch_set_give(&t->set, &t->batches[index]);
+}
+
+static void full_batches_are_sealed_by_the_commit(void **state) {
+	struct bench *t = *state;
+
+	assert_true(add(t, 0, 60, 1));
+	assert_true(add(t, 0, 60, 1));
+	assert_int_equal(t->sealed_count, 0);
+	batch_set_commit(&t->set);
+	assert_int_equal(t->sealed_count, 1);
+	assert_int_equal(t->batches[t->sealed[0]].count, 1);
+	assert_int_equal(t->batches[t->sealed[0]].outstanding, 1);
+}
+
+static void entry_limit(void **state) {
+	struct bench *t = *state;
+
+	t->set.entries_max = 2;
+	for (int i = 0; i < 3; i++)
+		assert_true(add(t, 0, 1, 1));
+	batch_set_commit(&t->set);
+	assert_int_equal(t->sealed_count, 1);
+	assert_int_equal(t->batches[t->sealed[0]].count, 2);
+}
+
+static void rollback_leaves_nothing(void **state) {
+	struct bench *t = *state;
+
+	assert_true(add(t, 0, 60, 1));
+	batch_set_commit(&t->set);
+	// Fills the open one, three more, and finds no fifth.
+	assert_true(add(t, 0, 60, 1));
+	assert_true(add(t, 1, 60, 1));
+	assert_true(add(t, 2, 60, 1));
+	assert_false(add(t, 2, 60, 1));
+	batch_set_rollback(&t->set);
+	// The batch that was full keeps what it had before; all others are free again.
+	assert_int_equal(t->sealed_count, 1);
+	assert_int_equal(t->batches[t->sealed[0]].count, 1);
+	assert_int_equal(t->batches[t->sealed[0]].used, 60);
+	assert_int_equal(t->set.free_count, BATCHES - 1);
+	assert_int_equal(t->set.opened_count, 0);
+}
+
+static void too_large_for_any(void **state) {
+	struct bench *t = *state;
+
+	assert_false(add(t, 0, CAPACITY + 1, 1));
+	batch_set_rollback(&t->set);
+	assert_int_equal(t->set.free_count, BATCHES);
+	assert_true(add(t, 0, CAPACITY, 1));
+	batch_set_commit(&t->set);
+}
+
+static void sealed_in_the_order_of_opening(void **state) {
+	struct bench *t = *state;
+
+	add(t, 2, 1, 10);
+	add(t, 0, 1, 20);
+	add(t, 1, 1, 30);
+	batch_set_commit(&t->set);
+	assert_true(batch_set_seal_due(&t->set, 500) == 1010);
+	assert_true(batch_set_seal_due(&t->set, 1020) == 1030);
+	assert_int_equal(t->sealed_count, 2);
+	assert_int_equal(t->batches[t->sealed[0]].topic, 2);
+	assert_int_equal(t->batches[t->sealed[1]].topic, 0);
+	batch_set_seal_all(&t->set);
+	assert_int_equal(t->sealed_count, 3);
+	assert_true(batch_set_seal_due(&t->set, 5000) == UINT64_MAX);
+}
+
+static void a_slow_sink_gets_fuller_batches(void **state) {
+	struct bench *t = *state;
+
+	for (uint16_t topic = 0; topic < 3; topic++)
+		add(t, topic, 1, 10);
+	batch_set_commit(&t->set);
+	batch_set_seal_all(&t->set); // three of four are out
+	add(t, 0, 1, 20);
+	batch_set_commit(&t->set);
+	assert_true(batch_set_seal_due(&t->set, 2000) == 3000);
+	assert_int_equal(t->sealed_count, 3);
+	add(t, 0, 1, 2500);
+	batch_set_commit(&t->set);
+	come_back(t, t->sealed[0]);
+	batch_set_seal_due(&t->set, 3000);
+	assert_int_equal(t->sealed_count, 4);
+	assert_int_equal(t->batches[t->sealed[3]].count, 2);
+}
+
+#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void) {
+	const struct CMUnitTest tests[] = {
+		CASE(full_batches_are_sealed_by_the_commit),
+		CASE(entry_limit),
+		CASE(rollback_leaves_nothing),
+		CASE(too_large_for_any),
+		CASE(sealed_in_the_order_of_opening),
+		CASE(a_slow_sink_gets_fuller_batches),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
