@@ -2,23 +2,6 @@
 #include "pipelines/ack_table.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <stdlib.h>
-
-int ack_table_init(struct ack_table *t, uint32_t count) {
-	*t = (struct ack_table) {.count = count, .first_free = count > 0 ? 0 : TOKEN_NONE};
-	t->slots = calloc(count > 0 ? count : 1, sizeof(*t->slots));
-	if (t->slots == nullptr)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < count; i++)
-		t->slots[i].token = i + 1 < count ? i + 1 : TOKEN_NONE;
-	return 0;
-}
-
-void ack_table_fini(struct ack_table *t) {
-	free(t->slots);
-	t->slots = nullptr;
-}
 
 uint32_t ack_table_take(struct ack_table *t, const struct message *m, uint16_t records) {
 	uint32_t slot = t->first_free;

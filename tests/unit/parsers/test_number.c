@@ -12,6 +12,13 @@
 
 #include <cmocka.h>
 
+static uint64_t bits_of(double v) {
+	uint64_t bits;
+
+	memcpy(&bits, &v, sizeof(bits));
+	return bits;
+}
+
 static struct view text(const char *s) {
 	return view_of(s, (uint32_t)strlen(s));
 }
@@ -26,7 +33,7 @@ static void doubles_round_as_strtod_does(void **) {
 		double got;
 		snprintf(s, sizeof(s), "%.*g", 1 + rand() % 17, v);
 		assert_int_equal(number_f64(text(s), &got), PAYLOAD_OK);
-		if (memcmp(&got, &(double) {strtod(s, NULL)}, sizeof(got)) != 0)
+		if (bits_of(got) != bits_of(strtod(s, NULL)))
 			fail_msg("%s", s);
 	}
 }

@@ -14,6 +14,13 @@
 
 #include <cmocka.h>
 
+static uint64_t bits_of(double v) {
+	uint64_t bits;
+
+	memcpy(&bits, &v, sizeof(bits));
+	return bits;
+}
+
 static char text[1 << 16];
 
 static const char *closed(const uint8_t *end) {
@@ -47,7 +54,7 @@ static void doubles_as_people_write_them(void **) {
 static void comes_back(double v) {
 	double back = strtod(f64(v), NULL);
 
-	if (memcmp(&back, &v, sizeof(v)) != 0)
+	if (bits_of(back) != bits_of(v))
 		fail_msg("%.17g was written as %s", v, text);
 	if (strlen(text) > JSON_F64_MAX_BYTES)
 		fail_msg("%s is longer than promised", text);

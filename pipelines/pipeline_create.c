@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a pipeline allocates, all of it before the worker starts.
+#include "config/config.h"
+#include "pipelines/pipeline_state.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+static_assert(BATCH_EGRESS_MAX >= EGRESS_MAX);
+
+int pipeline_create(const struct pipeline_env *env, const struct config *c, struct pipeline **out) {
+	struct pipeline *p;
+	int ret;
+
+	if (c->topic_count > BATCH_TOPICS_MAX || env->egress_count == 0
+	    || env->egress_count > BATCH_EGRESS_MAX)
+		return -EINVAL;
+	p = calloc(1, sizeof(*p));
+	if (p == nullptr)
+		return -ENOMEM;
+	p->env = *env;
+	p->envelope.appliance_epoch = env->appliance_epoch;
+
+	ret = batch_set_init(
+		&p->batches, env->batches, env->batch_count, READINGS_MAX, env->sealed, env->owner
+	);
+	if (ret < 0)
+		goto err;
+	ret = ack_table_init(&p->acks, env->ack_slots);
+	if (ret < 0)
+		goto err;
+	ret = -ENOMEM;
+	void *scratch = aligned_alloc(64, payload_decoder_size());
+	if (scratch == nullptr)
+		goto err;
+	p->decoder = payload_decoder_init(scratch);
+	pipeline_use(p, c);
+	*out = p;
+	return 0;
+
+err:
+	pipeline_destroy(p);
+	return ret;
+}
+
+void pipeline_destroy(struct pipeline *p) {
+	if (p == nullptr)
+		return;
+	free(p->decoder);
+	ack_table_fini(&p->acks);
+	batch_set_fini(&p->batches);
+	free(p);
+}
