@@ -162,6 +162,8 @@ static void timers_run(struct worker *w) {
 	uint64_t due = net_poll(w->net, w->now_ns);
 	uint64_t next = adapters_poll(w->adapters, w->now_ns);
 
+	// Timers may push: frames that were parked, whose buffers last until the next poll.
+	pipeline_run(w->pipeline, w->now_ns, clock_wall_ns(w->clock, w->now_ns));
 	if (next < due)
 		due = next;
 	next = pipeline_tick(w->pipeline, w->now_ns);
