@@ -5,10 +5,15 @@
 #include <intel-ipsec-mb.h>
 #include <string.h>
 
-// The inner and outer state of HMAC after the padded key.
+#define SHA256_BLOCK 64
+#define SHORT_MESSAGE 1472 // what a datagram holds on Ethernet
+
+// The padded key of HMAC, and the states after hashing it.
 struct hmac_pads {
 	alignas(16) uint8_t inner[SHA256_BYTES];
 	alignas(16) uint8_t outer[SHA256_BYTES];
+	uint8_t inner_block[SHA256_BLOCK];
+	uint8_t outer_block[SHA256_BLOCK];
 };
 
 union expanded {
@@ -95,13 +100,17 @@ static bool mb_hmac_expand(void *state, void *expanded, const uint8_t *key, uint
 	union expanded *e = expanded;
 
 	imb_hmac_ipad_opad(state, IMB_AUTH_HMAC_SHA_256, key, len, e->hmac.inner, e->hmac.outer);
+	memset(e->hmac.inner_block, 0x36, SHA256_BLOCK);
+	memset(e->hmac.outer_block, 0x5c, SHA256_BLOCK);
+	for (uint8_t i = 0; i < len; i++) {
+		e->hmac.inner_block[i] ^= key[i];
+		e->hmac.outer_block[i] ^= key[i];
+	}
 	return true;
 }
 
-// One message at a time: the next frame's window depends on this one's tag.
-static bool mb_hmac(void *state, void *expanded, struct view in, uint8_t *out) {
-	IMB_MGR *mgr = state;
-	union expanded *e = expanded;
+// A job for a message that does not fit the stack.
+static bool long_hmac(IMB_MGR *mgr, const struct hmac_pads *pads, struct view in, uint8_t *out) {
 	IMB_JOB *job = IMB_GET_NEXT_JOB(mgr);
 
 	memset(job, 0, sizeof(*job));
@@ -113,12 +122,31 @@ static bool mb_hmac(void *state, void *expanded, struct view in, uint8_t *out) {
 	job->msg_len_to_hash_in_bytes = in.len;
 	job->auth_tag_output = out;
 	job->auth_tag_output_len_in_bytes = SHA256_BYTES;
-	job->u.HMAC._hashed_auth_key_xor_ipad = e->hmac.inner;
-	job->u.HMAC._hashed_auth_key_xor_opad = e->hmac.outer;
+	job->u.HMAC._hashed_auth_key_xor_ipad = pads->inner;
+	job->u.HMAC._hashed_auth_key_xor_opad = pads->outer;
 	job = IMB_SUBMIT_JOB(mgr);
 	if (job == nullptr)
 		job = IMB_FLUSH_JOB(mgr);
 	return job != nullptr && job->status == IMB_STATUS_COMPLETED;
+}
+
+// A job alone pays for all 16 lanes (11,000 cycles for 100 bytes), and there is only one message at
+// a time: the next frame's window depends on this one's tag. The single-buffer hash over the padded
+// key and the message costs a fraction, copy included.
+static bool mb_hmac(void *state, void *expanded, struct view in, uint8_t *out) {
+	union expanded *e = expanded;
+	uint8_t text[SHA256_BLOCK + SHORT_MESSAGE];
+
+	if (in.len > SHORT_MESSAGE)
+		return long_hmac(state, &e->hmac, in, out);
+	memcpy(text, e->hmac.inner_block, SHA256_BLOCK);
+	memcpy(text + SHA256_BLOCK, in.p, in.len);
+	IMB_SHA256((IMB_MGR *)state, text, SHA256_BLOCK + in.len, out);
+	memcpy(text, e->hmac.outer_block, SHA256_BLOCK);
+	memcpy(text + SHA256_BLOCK, out, SHA256_BYTES);
+	IMB_SHA256((IMB_MGR *)state, text, SHA256_BLOCK + SHA256_BYTES, out);
+	crypto_wipe(text, SHA256_BLOCK);
+	return true;
 }
 
 static void mb_sha256(void *state, struct view in, uint8_t *out) {

@@ -185,13 +185,8 @@ static void frame_park(
 }
 
 static void replayed(struct frame_adapter *f, enum frame_seen seen) {
-	if (seen == FRAME_SEEN_BEFORE) {
-		count(f, FRAME_SEEN);
-		adapter_duplicate(f->env.adapter.ledger);
-	} else {
-		count(f, FRAME_OLD);
-		adapter_refused(f->env.adapter.ledger, REFUSE_REPLAY);
-	}
+	count(f, seen == FRAME_SEEN_BEFORE ? FRAME_SEEN : FRAME_OLD);
+	adapter_refused(f->env.adapter.ledger, REFUSE_REPLAY);
 }
 
 static void frame_judge(

@@ -12,9 +12,9 @@
 //
 // message.device is the id that the key authenticated, message.proven is true, epoch and seq are
 // the frame's own: a copy has the same record id for ever.
-// Ledger: a frame that its key authenticates is a message, accepted or a duplicate (seen inside the
-// window), refused as replayed (older than the window) or shed (its mark could not be stored in
-// time). What no key authenticates is refused. Receipt queries carry no telemetry: own counter.
+// Ledger: a frame that its key authenticates is a message, accepted, refused as replayed (a copy by
+// the network or by an attacker: nobody can tell) or shed (its mark could not be stored in time).
+// What no key authenticates is refused. Receipt queries carry no telemetry: own counter.
 // Thread: the worker's own, except frame_owner() (any). Nothing allocates after frame_create().
 #pragma once
 

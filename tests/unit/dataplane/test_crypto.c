@@ -199,6 +199,19 @@ static void backends_agree_through_cache_evictions(void **) {
 	}
 }
 
+static void long_messages_agree_too(void **) {
+	static uint8_t in[4000];
+	const struct crypto_key k = {.id = 2000, .bytes = in, .len = 32};
+	uint8_t a[32], b[32];
+
+	for (uint32_t len = 1400; len < sizeof(in); len += 37) {
+		in[len] = (uint8_t)len;
+		assert_true(hmac_sha256(mb, &k, view_of(in, len), a));
+		assert_true(hmac_sha256(tls, &k, view_of(in, len), b));
+		assert_memory_equal(a, b, 32);
+	}
+}
+
 static void equality_looks_at_every_byte(void **) {
 	assert_true(crypto_equal("abc", "abc", 3));
 	assert_true(crypto_equal("abc", "xyz", 0));
@@ -213,6 +226,7 @@ int main(void) {
 		cmocka_unit_test(fips180_sha256_vectors),
 		cmocka_unit_test(a_changed_bit_anywhere_is_found_and_yields_no_plaintext),
 		cmocka_unit_test(backends_agree_through_cache_evictions),
+		cmocka_unit_test(long_messages_agree_too),
 		cmocka_unit_test(equality_looks_at_every_byte),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
