@@ -18,7 +18,6 @@ uint64_t entry_bytes(const struct batch_entry *e) {
 static struct batch_entry *entry_begin(struct batch *b, struct view key) {
 	struct batch_entry *e = &b->entries[b->count];
 
-	if (key.len > 0)
 	if (key.len > 0) // an empty view may have no pointer
 		memcpy(b->buf + b->used, key.p, key.len);
 	e->key_offset = b->used;

@@ -500,7 +500,6 @@ static void the_ledgers_balance_whatever_happens(void **state) {
 		"{\"dev\":\"dev-1\",\"temp\":21.4}",
 		"[{\"dev\":\"a\",\"x\":1},{\"dev\":\"b\",\"x\":2},{\"dev\":\"c\",\"x\":2}]",
 		"{\"dev\":\"dev-2\",\"s\":\"a long text that fills batches, and then some\"}",
-		"{\"dev\":\"dev-2\",\"s\":\"a text that fills batches a text that fills\"}",
 		"{\"dev\":",
 		"{\"temp\":1}",
 		"[]",
