@@ -6,6 +6,7 @@ reference sender. Runs until SIGTERM."""
 
 import json
 import math
+import pathlib
 import random
 import signal
 import socket
@@ -13,6 +14,10 @@ import subprocess
 import sys
 import threading
 import time
+
+TOP = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(TOP / "tests" / "support"))
+import frame_sender  # noqa: E402  the reference sender of protected frames
 
 TARGET = "10.77.0.1"
 TARGET6 = "fd77::1"
@@ -65,9 +70,29 @@ def coap():
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=20, check=False)
 
 
+def frame_keys():
+    """The laboratory's key file: (device, algorithm, number, key)."""
+    for line in (TOP / "config" / "examples" / "frame.keys").read_text().splitlines():
+        if line.strip() and not line.startswith("#"):
+            device, algorithm, number, key = line.split()
+            yield device, algorithm, int(number), bytes.fromhex(key)
+
+
+def protected_frames():
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    keys = list(frame_keys())
+    epoch = int(time.time()) & 0x7fffffff  # grows with every start, as the document asks
+    seq = 0
+    for now in every(0.05):
+        seq += 1
+        for device, algorithm, number, key in keys:
+            payload = json.dumps({"temp": temperature(seq, now)}).encode()
+            s.sendto(frame_sender.seal(algorithm, number, key, device, epoch, seq, 0, payload), (TARGET, 8096))
+
+
 def main():
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    threads = [threading.Thread(target=f, daemon=True) for f in (line_protocol, json_over_udp, coap)]
+    threads = [threading.Thread(target=f, daemon=True) for f in (line_protocol, json_over_udp, coap, protected_frames)]
     for t in threads:
         t.start()
     while not stop.wait(1.0):

@@ -2,7 +2,9 @@
 #include "config/config.h"
 #include "dataplane/adapters.h"
 #include "dataplane/coap/server.h"
+#include "dataplane/crypto/crypto.h"
 #include "dataplane/datagram.h"
+#include "dataplane/frame/frame.h"
 #include "dataplane/listener.h"
 #include "dataplane/packet.h"
 #include "dataplane/udp/telemetry.h"
@@ -14,11 +16,16 @@
 #include <errno.h>
 #include <string.h>
 
+#define CRYPTO_KEYS_CACHED 1024
+
 struct adapters {
 	struct worker *worker;
 	const struct listener_table *listeners;
+	struct frame_devices *frame_devices;
+	struct crypto *crypto;
 	struct udp_telemetry udp;
 	struct coap_server *coap;
+	struct frame_adapter *frame;
 	uint64_t random; // state of a xorshift generator: timers need spread, not secrecy
 };
 
@@ -96,6 +103,18 @@ static int coap_start(struct adapters *a, const struct adapters_shared *s) {
 	return coap_create(&env, a->worker->config, &a->coap);
 }
 
+static int frame_start(struct adapters *a, const struct adapters_shared *s) {
+	struct frame_env env = {
+		.adapter = adapter_env_of(a, s, TRANSPORT_FRAME),
+		.devices = s->frame_devices,
+		.pending = a->worker->config->egress.in_flight_records,
+	};
+	int ret = crypto_create(CRYPTO_AUTO, CRYPTO_KEYS_CACHED, &a->crypto);
+
+	env.crypto = a->crypto;
+	return ret != 0 ? ret : frame_create(&env, a->worker->config, &a->frame);
+}
+
 int adapters_create(struct worker *w, const struct adapters_shared *shared, struct adapters **out) {
 	struct adapters *a = rte_zmalloc("adapters", sizeof(*a), RTE_CACHE_LINE_SIZE);
 	int ret = 0;
@@ -104,11 +123,14 @@ int adapters_create(struct worker *w, const struct adapters_shared *shared, stru
 		return -ENOMEM;
 	a->worker = w;
 	a->listeners = shared->listeners;
+	a->frame_devices = shared->frame_devices;
 	a->random = shared->secret[0] ^ (w->index + 1);
 	struct adapter_env udp = adapter_env_of(a, shared, TRANSPORT_UDP);
 	udp_telemetry_init(&a->udp, &udp);
 	if (listens(w->config, LISTEN_COAP))
 		ret = coap_start(a, shared);
+	if (ret == 0 && shared->frame_devices != nullptr)
+		ret = frame_start(a, shared);
 	if (ret != 0) {
 		adapters_destroy(a);
 		return ret;
@@ -121,6 +143,8 @@ void adapters_destroy(struct adapters *a) {
 	if (a == nullptr)
 		return;
 	coap_destroy(a->coap);
+	frame_destroy(a->frame);
+	crypto_destroy(a->crypto);
 	rte_free(a);
 }
 
@@ -129,12 +153,29 @@ void adapters_env(struct adapters *a, struct pipeline_env *env) {
 		env->adapters[TRANSPORT_COAP].done = coap_done;
 		env->adapters[TRANSPORT_COAP].adapter = a->coap;
 	}
+	if (a->frame != nullptr) {
+		env->adapters[TRANSPORT_FRAME].done = frame_done;
+		env->adapters[TRANSPORT_FRAME].adapter = a->frame;
+	}
 }
 
 static void refuse(struct adapters *a, struct rte_mbuf *m, enum drop_reason why) {
 	net_reject(a->worker->net, m);
 	a->worker->ledger.frames.dropped[why]++;
 	rte_pktmbuf_free(m);
+}
+
+// A protected frame belongs to the worker that owns its device's replay window.
+static bool frame_elsewhere(struct adapters *a, struct rte_mbuf *m, const struct datagram *d) {
+	struct worker *w = a->worker;
+
+	if (w->count == 1 || a->frame_devices == nullptr)
+		return false;
+	uint16_t owner = frame_owner(view_of(d->bytes, d->len), w->count);
+	if (owner == w->index)
+		return false;
+	worker_handover(w, owner, m);
+	return true;
 }
 
 // True if `m` stays until the pipeline has run.
@@ -160,13 +201,20 @@ datagram_input(struct adapters *a, struct rte_mbuf *m, uint64_t now_ns, int64_t 
 		return false;
 	}
 	d.bytes = (uint8_t *)(uintptr_t)net_payload(m, w->linear);
+	if (d.listener->protocol == LISTEN_FRAME && frame_elsewhere(a, m, &d))
+		return false;
 	w->ledger.frames.consumed++;
 	switch (d.listener->protocol) {
 	case LISTEN_UDP:
 		udp_telemetry_input(&a->udp, &d);
 		break;
 	case LISTEN_FRAME:
-		adapter_refused(&w->ledger.messages[TRANSPORT_FRAME], REFUSE_DEVICE_UNKNOWN);
+		if (a->frame != nullptr)
+			frame_input(a->frame, &d);
+		else // no key file: nobody can be known
+			adapter_refused(
+				&w->ledger.messages[TRANSPORT_FRAME], REFUSE_DEVICE_UNKNOWN
+			);
 		break;
 	case LISTEN_COAP:
 		coap_input(a->coap, &d);
@@ -204,10 +252,15 @@ void adapters_input(
 }
 
 uint64_t adapters_poll(struct adapters *a, uint64_t now_ns) {
-	uint64_t due = UINT64_MAX;
+	uint64_t due = UINT64_MAX, next;
 
 	if (a->coap != nullptr)
 		due = coap_poll(a->coap, now_ns);
+	if (a->frame != nullptr) {
+		next = frame_poll(a->frame, now_ns);
+		if (next < due)
+			due = next;
+	}
 	return due;
 }
 
@@ -217,4 +270,8 @@ bool adapters_idle(const struct adapters *a) {
 
 const struct coap_stats *adapters_coap_stats(const struct adapters *a) {
 	return a->coap != nullptr ? coap_stats(a->coap) : nullptr;
+}
+
+const struct frame_stats *adapters_frame_stats(const struct adapters *a) {
+	return a->frame != nullptr ? frame_stats(a->frame) : nullptr;
 }

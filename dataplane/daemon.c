@@ -5,6 +5,7 @@
 #include "dataplane/eal.h"
 #include "dataplane/egress.h"
 #include "dataplane/epoch.h"
+#include "dataplane/frame/devices.h"
 #include "dataplane/listener.h"
 #include "dataplane/log.h"
 #include "dataplane/port.h"
@@ -31,6 +32,7 @@
 #define LOG_SUBSYSTEM "sluiced"
 #define CONFIG_ERRORS_MAX 32
 #define TOPICS_RESOLVE_MS 15000
+#define MARKS_EVERY_MS 20 // how soon a device that runs ahead gets its next replay mark
 #define STATUS_EVERY_NS 1000000000ull
 #define EGRESS_STOP_MS 500
 
@@ -40,6 +42,7 @@ struct daemon {
 	struct clock clock;
 	struct adapters_shared shared;
 	struct listener_table *listeners;
+	struct frame_devices *frame_devices;
 	uint64_t started_ns;
 	bool eal;
 	struct rte_mempool *pools[WORKERS_MAX];
@@ -144,6 +147,7 @@ static int shared_start(struct daemon *d, char *why, size_t why_len) {
 	const struct config *c = d->config;
 	struct adapters_shared *s = &d->shared;
 	uint32_t culprit = 0;
+	char marks[300];
 
 	int ret = epoch_next(c->state_dir, &s->appliance_epoch);
 	if (ret == 0)
@@ -167,6 +171,13 @@ static int shared_start(struct daemon *d, char *why, size_t why_len) {
 		return ret;
 	}
 	s->listeners = d->listeners;
+	if (c->frame.keys != nullptr) {
+		snprintf(marks, sizeof(marks), "%s/replay-marks", c->state_dir);
+		ret = frame_devices_load(
+			c->frame.keys, marks, c->frame.devices, &d->frame_devices, why, why_len
+		);
+	}
+	s->frame_devices = d->frame_devices;
 	return ret;
 }
 
@@ -251,6 +262,16 @@ static bool stop_requested(struct daemon *d) {
 	return false;
 }
 
+static void marks_flush(struct daemon *d) {
+	if (d->frame_devices == nullptr)
+		return;
+	int ret = frame_devices_flush(d->frame_devices);
+	// Frames beyond their mark stay parked and are shed at their deadline: nothing is accepted
+	// whose mark is not on disk.
+	if (ret < 0)
+		log_error("replay marks not stored: %s", strerror(-ret));
+}
+
 static void supervise(struct daemon *d, unsigned for_s) {
 	struct pollfd fd = {.fd = d->signals, .events = POLLIN};
 	uint64_t end_ns = for_s > 0 ? clock_now_ns(&d->clock) + for_s * 1000000000ull : UINT64_MAX;
@@ -259,8 +280,10 @@ static void supervise(struct daemon *d, unsigned for_s) {
 	bool alarmed = false;
 
 	while (clock_now_ns(&d->clock) < end_ns) {
-		if (poll(&fd, 1, 1000) > 0 && stop_requested(d))
+		if (poll(&fd, 1, d->frame_devices != nullptr ? MARKS_EVERY_MS : 1000) > 0
+		    && stop_requested(d))
 			break;
+		marks_flush(d);
 		if (clock_now_ns(&d->clock) < status_ns)
 			continue;
 		status_ns = clock_now_ns(&d->clock) + STATUS_EVERY_NS;
@@ -301,6 +324,8 @@ static void stop(struct daemon *d) {
 		worker_stop(d->workers[w]);
 	for (uint16_t w = 0; w < d->launched; w++)
 		rte_eal_wait_lcore(eal_worker_lcore(w));
+	if (d->frame_devices != nullptr && frame_devices_save(d->frame_devices) < 0)
+		log_error("replay marks not stored: after the next start devices skip ahead");
 }
 
 static void destroy(struct daemon *d) {
@@ -310,6 +335,7 @@ static void destroy(struct daemon *d) {
 	for (uint16_t p = 0; p < d->ports_open; p++)
 		port_close(&d->ports[p]);
 	listener_table_destroy(d->listeners);
+	frame_devices_destroy(d->frame_devices);
 	if (d->eal)
 		eal_stop();
 	free(d->status);

@@ -8,6 +8,9 @@ static struct view peer_of(const struct flow_key *key) {
 bool listener_trusts(const struct config_listener *l, const struct flow_key *key) {
 	if (l->auth != AUTH_TRUST)
 		return true;
+	// A protected frame proves its device itself; ranges only narrow where it may come from.
+	if (l->protocol == LISTEN_FRAME && l->trust_count == 0)
+		return true;
 	for (uint32_t i = 0; i < l->trust_count; i++)
 		if (ip_prefix_contains(&l->trust[i], key->family, key->remote))
 			return true;

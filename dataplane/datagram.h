@@ -53,7 +53,8 @@ struct adapter_env {
 	uint64_t identity[2];
 };
 
-// May this source speak to this listener at all? True for every `auth` but `trust`.
+// May this source speak to this listener at all? True for every `auth` but `trust`, and for
+// protected frames unless ranges are listed.
 bool listener_trusts(const struct config_listener *l, const struct flow_key *key);
 
 // A message as all three adapters start it: who, where from, when; payload and identity are theirs.

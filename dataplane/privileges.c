@@ -2,7 +2,9 @@
 #include "config/config.h"
 #include "dataplane/privileges.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -63,6 +65,21 @@ int privileges_own_directories(const struct config *c, char *why, size_t why_len
 	return ret;
 }
 
+// Files that were made in the state directory before the drop go on being written after it.
+static int files_own(const char *path, uid_t uid, gid_t gid) {
+	DIR *dir = opendir(path);
+	int ret = 0;
+
+	if (dir == nullptr)
+		return -errno;
+	for (struct dirent *e = readdir(dir); e != nullptr && ret == 0; e = readdir(dir))
+		if (e->d_type == DT_REG
+		    && fchownat(dirfd(dir), e->d_name, uid, gid, AT_SYMLINK_NOFOLLOW) != 0)
+			ret = -errno;
+	closedir(dir);
+	return ret;
+}
+
 int privileges_drop(const struct config *c, char *why, size_t why_len) {
 	uid_t uid;
 	gid_t gid;
@@ -73,6 +90,11 @@ int privileges_drop(const struct config *c, char *why, size_t why_len) {
 		int ret = user_lookup(c, &uid, &gid, why, why_len);
 		if (ret != 0)
 			return ret;
+		ret = files_own(c->state_dir, uid, gid);
+		if (ret != 0) {
+			snprintf(why, why_len, "%s: %s", c->state_dir, strerror(-ret));
+			return ret;
+		}
 		// glibc carries these to every thread, EAL's included.
 		if (setgroups(0, nullptr) != 0 || setresgid(gid, gid, gid) != 0
 		    || setresuid(uid, uid, uid) != 0)

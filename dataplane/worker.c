@@ -185,6 +185,11 @@ static void report_fill(struct worker *w) {
 	r->ledger = w->ledger;
 	for (enum transport t = 0; t < TRANSPORT_COUNT; t++)
 		r->latency[t] = *pipeline_latency(w->pipeline, t);
+	r->net = *net_stats(w->net);
+	if (adapters_coap_stats(w->adapters) != nullptr)
+		r->coap = *adapters_coap_stats(w->adapters);
+	if (adapters_frame_stats(w->adapters) != nullptr)
+		r->frame = *adapters_frame_stats(w->adapters);
 	r->now_ns = w->now_ns;
 	r->busy_ns = w->busy_ns;
 	r->pressure = pipeline_pressure(w->pipeline);

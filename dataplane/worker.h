@@ -10,6 +10,8 @@
 #pragma once
 
 #include "dataplane/clock.h"
+#include "dataplane/coap/server.h"
+#include "dataplane/frame/frame.h"
 #include "dataplane/net/net.h"
 #include "dataplane/net/rate.h"
 #include "dataplane/port.h"
@@ -49,6 +51,9 @@ struct tx_queue {
 struct worker_report {
 	struct ledger ledger;
 	struct latency latency[TRANSPORT_COUNT];
+	struct net_stats net;
+	struct coap_stats coap;
+	struct frame_stats frame;
 	uint64_t now_ns;
 	uint64_t busy_ns; // turns that found work
 	uint64_t tx_sent;
