@@ -115,13 +115,16 @@ void status_print(const struct status *s, FILE *out) {
 		s->epoch,
 		s->uptime_ns / 1000000000u);
 	fprintf(out,
-		"  frames          rx %" PRIu64 "  taken over %" PRIu64 "  consumed %" PRIu64
-		"  handed over %" PRIu64 "  punted %" PRIu64 "\n",
+		"  frames          rx %" PRIu64 "  taken over %" PRIu64 "  copied %" PRIu64
+		"  consumed %" PRIu64 "  handed over %" PRIu64 "  punted %" PRIu64
+		"  in reassembly %" PRIu64 "\n",
 		f->rx,
 		f->taken_over,
+		f->copied,
 		f->consumed,
 		f->handed_over,
-		f->punted);
+		f->punted,
+		f->in_reassembly);
 	print_reasons(out, "dropped", (struct reasons) {f->dropped, DROP_REASON_COUNT, drop_label});
 	for (enum transport t = 0; t < TRANSPORT_COUNT; t++)
 		print_transport(s, t, out);
@@ -235,9 +238,11 @@ static void json_frames(const struct status *s, yyjson_mut_doc *doc, yyjson_mut_
 
 	yyjson_mut_obj_add_uint(doc, o, "rx", f->rx);
 	yyjson_mut_obj_add_uint(doc, o, "taken_over", f->taken_over);
+	yyjson_mut_obj_add_uint(doc, o, "copied", f->copied);
 	yyjson_mut_obj_add_uint(doc, o, "consumed", f->consumed);
 	yyjson_mut_obj_add_uint(doc, o, "handed_over", f->handed_over);
 	yyjson_mut_obj_add_uint(doc, o, "punted", f->punted);
+	yyjson_mut_obj_add_uint(doc, o, "in_reassembly", f->in_reassembly);
 	json_reasons(
 		doc, o, "dropped", (struct reasons) {f->dropped, DROP_REASON_COUNT, drop_label}
 	);

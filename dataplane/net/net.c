@@ -123,6 +123,7 @@ void net_punt_copy(struct net *n, struct rte_mbuf *m) {
 	copy = rte_pktmbuf_copy(m, n->env.pool, 0, UINT32_MAX);
 	if (copy == NULL)
 		return;
+	*packet_of(copy) = *packet_of(m);
 	copy->vlan_tci = m->vlan_tci;
 	copy->ol_flags |= m->ol_flags & (RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED);
 	if (!eth_tag_restore(copy)) {
