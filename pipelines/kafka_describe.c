@@ -58,33 +58,60 @@ static void partitions_take(struct topic_facts *f, const rd_kafka_metadata_topic
 			f->replicas = (uint32_t)t->partitions[i].replica_cnt;
 }
 
-rd_kafka_resp_err_t kafka_describe_ask(
-	struct kafka_describe *d,
-	rd_kafka_t *rk,
-	rd_kafka_queue_t *queue,
-	unsigned wait_ms,
-	unsigned timeout_ms
-) {
-	const struct rd_kafka_metadata *md;
+static void *metadata_ask(void *arg) {
+	struct kafka_describe *d = arg;
 
-	rd_kafka_resp_err_t err = rd_kafka_metadata(rk, 0, nullptr, &md, (int)wait_ms);
-	if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
-		return err;
+	d->error = rd_kafka_metadata(d->rk, 0, nullptr, &d->metadata, (int)d->wait_ms);
+	atomic_store_explicit(&d->answered, true, memory_order_release);
+	return nullptr;
+}
+
+int kafka_describe_ask(struct kafka_describe *d, rd_kafka_t *rk, unsigned wait_ms) {
+	d->rk = rk;
+	d->wait_ms = wait_ms;
+	d->metadata = nullptr;
+	atomic_store_explicit(&d->answered, false, memory_order_relaxed);
+	int ret = pthread_create(&d->thread, nullptr, metadata_ask, d);
+	d->asking = ret == 0;
+	return -ret;
+}
+
+static void metadata_take(struct kafka_describe *d) {
 	// A topic the answer does not name is as good as missing.
 	for (uint32_t t = 0; t < d->config->topic_count; t++)
 		d->facts[t] = (struct topic_facts) {
 			.error = RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART,
 		};
-	for (int i = 0; i < md->topic_cnt; i++) {
-		struct topic_facts *f = facts_of(d, md->topics[i].topic);
+	for (int i = 0; i < d->metadata->topic_cnt; i++) {
+		struct topic_facts *f = facts_of(d, d->metadata->topics[i].topic);
 		if (f != nullptr)
-			partitions_take(f, &md->topics[i]);
+			partitions_take(f, &d->metadata->topics[i]);
 	}
-	rd_kafka_metadata_destroy(md);
+}
+
+int kafka_describe_poll(struct kafka_describe *d, rd_kafka_queue_t *queue, unsigned timeout_ms) {
+	if (!d->asking || !atomic_load_explicit(&d->answered, memory_order_acquire))
+		return -EAGAIN;
+	pthread_join(d->thread, nullptr);
+	d->asking = false;
+	if (d->error != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return -ETIMEDOUT;
+	metadata_take(d);
+	rd_kafka_metadata_destroy(d->metadata);
 	d->open = strcmp(d->config->kafka.brokers, "embedded") != 0;
 	if (d->open)
-		settings_ask(d, rk, queue, (int)timeout_ms);
-	return RD_KAFKA_RESP_ERR_NO_ERROR;
+		settings_ask(d, d->rk, queue, (int)timeout_ms);
+	return 0;
+}
+
+void kafka_describe_cancel(struct kafka_describe *d) {
+	if (d->asking) {
+		pthread_join(d->thread, nullptr);
+		if (d->error == RD_KAFKA_RESP_ERR_NO_ERROR)
+			rd_kafka_metadata_destroy(d->metadata);
+	}
+	d->asking = false;
+	d->open = false;
 }
 
 static void settings_take(struct topic_facts *f, const rd_kafka_ConfigResource_t *r) {

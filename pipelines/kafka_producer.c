@@ -51,6 +51,7 @@ int producer_open(struct sink *s, char *why, size_t why_len) {
 }
 
 void producer_close(struct sink *s) {
+	kafka_describe_cancel(&s->describe);
 	for (uint32_t t = 0; s->topics != nullptr && t < s->env.config->topic_count; t++) {
 		if (s->topics[t].rkt != nullptr)
 			rd_kafka_topic_destroy(s->topics[t].rkt);
@@ -62,7 +63,6 @@ void producer_close(struct sink *s) {
 	if (s->rk != nullptr)
 		rd_kafka_destroy(s->rk);
 	s->rk = nullptr;
-	s->describe.open = false; // answers to come went with it
 }
 
 void entry_finish(struct sink *s, uint16_t slot, uint32_t entry, enum entry_result result) {

@@ -71,6 +71,7 @@ struct sink {
 	uint64_t checkpoint_ns; // next tick
 	struct kafka_describe describe;
 	uint64_t check_ns; // next question about the topics
+	uint64_t check_backoff_ns;
 	struct topic_state *topics;
 	struct slot *slots;
 	uint16_t slot_count;

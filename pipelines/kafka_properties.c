@@ -96,6 +96,9 @@ int kafka_conf_create(const struct config *c, rd_kafka_conf_t **out, char *why, 
 		{"bootstrap.servers", brokers},
 		{"allow.auto.create.topics", "false"},
 		{"socket.keepalive.enable", "true"},
+		// Small requests of several partitions would otherwise wait 40 ms for a delayed
+		// ACK.
+		{"socket.nagle.disable", "true"},
 		// A broker that comes back is found within a second.
 		{"reconnect.backoff.max.ms", "1000"},
 	};

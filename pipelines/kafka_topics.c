@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define SETTINGS_TIMEOUT_MS 3000
 
@@ -189,8 +190,11 @@ static int topics_ask(
 	size_t why_len
 ) {
 	rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
-	rd_kafka_resp_err_t err = kafka_describe_ask(d, rk, queue, timeout_ms, SETTINGS_TIMEOUT_MS);
 
+	int ret = kafka_describe_ask(d, rk, timeout_ms);
+	if (ret == 0)
+		while ((ret = kafka_describe_poll(d, queue, SETTINGS_TIMEOUT_MS)) == -EAGAIN)
+			usleep(1000); // bounded by timeout_ms
 	// The time-out comes as an event too; the bound is for the case that it does not.
 	for (unsigned ms = 0; d->open && ms < 2 * SETTINGS_TIMEOUT_MS; ms += 100) {
 		rd_kafka_event_t *ev = rd_kafka_queue_poll(queue, 100);
@@ -200,16 +204,15 @@ static int topics_ask(
 		rd_kafka_event_destroy(ev);
 	}
 	rd_kafka_queue_destroy(queue);
-	if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
-		return 0;
-	snprintf(
-		why,
-		why_len,
-		"Kafka at %s does not answer: %s",
-		d->config->kafka.brokers,
-		rd_kafka_err2str(err)
-	);
-	return -ETIMEDOUT;
+	if (ret != 0)
+		snprintf(
+			why,
+			why_len,
+			"Kafka at %s does not answer: %s",
+			d->config->kafka.brokers,
+			rd_kafka_err2str(d->error)
+		);
+	return ret;
 }
 
 // Everything Kafka has to say about our topics.

@@ -4,13 +4,15 @@
 #include "config/config.h"
 #include "pipelines/kafka_producer.h"
 
+#include <errno.h>
 #include <stdio.h>
 
-#define METADATA_WAIT_MS 200
+#define METADATA_WAIT_MS 3000
 #define SETTINGS_TIMEOUT_MS 10000
 #define NS_PER_S 1000000000ull
 #define RECHECK_NS (300 * NS_PER_S)
-#define RETRY_NS (NS_PER_S)
+#define RETRY_FIRST_NS (NS_PER_S / 50)
+#define RETRY_NS NS_PER_S
 // Room for a batch header beside the records.
 #define BATCH_OVERHEAD 1024
 #define BATCH_MIN 16384
@@ -113,18 +115,35 @@ static void answers_apply(struct sink *s) {
 	s->check_ns = s->now_ns + (all ? RECHECK_NS : RETRY_NS);
 }
 
+static void retry_later(struct sink *s) {
+	// Quick at first, while the connection is being made.
+	s->check_backoff_ns = s->check_backoff_ns == 0 ? RETRY_FIRST_NS : 2 * s->check_backoff_ns;
+	if (s->check_backoff_ns > RETRY_NS)
+		s->check_backoff_ns = RETRY_NS;
+	s->check_ns = s->now_ns + s->check_backoff_ns;
+}
+
 void watch_tick(struct sink *s) {
-	if (s->describe.open || s->fatal || s->now_ns < s->check_ns)
+	struct kafka_describe *d = &s->describe;
+
+	if (s->fatal)
 		return;
-	rd_kafka_resp_err_t err = kafka_describe_ask(
-		&s->describe, s->rk, s->queue, METADATA_WAIT_MS, SETTINGS_TIMEOUT_MS
-	);
-	if (err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+	if (!d->asking && !d->open && s->now_ns >= s->check_ns
+	    && kafka_describe_ask(d, s->rk, METADATA_WAIT_MS) != 0)
+		retry_later(s);
+	if (!d->asking)
+		return;
+	switch (kafka_describe_poll(d, s->queue, SETTINGS_TIMEOUT_MS)) {
+	case 0:
+		s->check_backoff_ns = 0;
 		answers_apply(s);
-		return;
+		break;
+	case -EAGAIN:
+		break;
+	default:
+		sink_counter_add(&s->counters.errors, 1);
+		retry_later(s);
 	}
-	sink_counter_add(&s->counters.errors, 1);
-	s->check_ns = s->now_ns + RETRY_NS;
 }
 
 bool watch_event(struct sink *s, rd_kafka_event_t *ev) {

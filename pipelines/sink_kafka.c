@@ -31,10 +31,6 @@ static int slots_create(struct sink *s) {
 static void kafka_destroy(struct sink *s) {
 	if (s == nullptr)
 		return;
-	if (s->rk != nullptr) {
-		rd_kafka_purge(s->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
-		rd_kafka_flush(s->rk, 0);
-	}
 	producer_close(s);
 	ledger_seq_destroy(s->seq);
 	free(s->acked);

@@ -35,6 +35,7 @@ struct rig {
 
 static rd_kafka_t *mock_handle;
 static rd_kafka_mock_cluster_t *mock;
+static char run_dir[] = "/tmp/sink-kafka-XXXXXX"; // with the mock's address, as embedded-kafka does
 static _Atomic(int64_t) wall_offset;
 static _Atomic(uint8_t) quality;
 
@@ -54,15 +55,32 @@ static rd_kafka_conf_t *quiet_conf(void) {
 	return conf;
 }
 
+static void address_write(const char *path, const char *address) {
+	FILE *f = fopen(path, "w");
+
+	assert_non_null(f);
+	fprintf(f, "%s\n", address);
+	fclose(f);
+}
+
 static int cluster_setup(void **) {
 	char text[256];
 
 	mock_handle = rd_kafka_new(RD_KAFKA_PRODUCER, quiet_conf(), text, sizeof(text));
 	mock = rd_kafka_mock_cluster_new(mock_handle, 1);
-	return mock != NULL ? 0 : -1;
+	if (mock == NULL || mkdtemp(run_dir) == NULL)
+		return -1;
+	snprintf(text, sizeof(text), "%s/kafka", run_dir);
+	address_write(text, rd_kafka_mock_cluster_bootstraps(mock));
+	return 0;
 }
 
 static int cluster_teardown(void **) {
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s/kafka", run_dir);
+	unlink(path);
+	rmdir(run_dir);
 	rd_kafka_mock_cluster_destroy(mock);
 	rd_kafka_destroy(mock_handle);
 	return 0;
@@ -70,7 +88,6 @@ static int cluster_teardown(void **) {
 
 // A topic of its own for every test, and a sink for it.
 static struct rig *rig_make(const char *topic, uint32_t checkpoint_ms) {
-	const size_t len = sizeof(((struct config *)0)->kafka.brokers);
 	struct rig *r = calloc(1, sizeof(*r));
 	char why[256] = "";
 
@@ -84,9 +101,9 @@ static struct rig *rig_make(const char *topic, uint32_t checkpoint_ms) {
 		.dataplane.workers = 1,
 		// The least a producer's queue can be (10,000 messages) is what this gives.
 		.egress = {.threads = 1, .batches = BATCHES, .checkpoint_ms = checkpoint_ms},
-		.kafka.accept_weak_topic = true,
+		.kafka = {.accept_weak_topic = true, .brokers = "embedded"},
 	};
-	snprintf(r->config.kafka.brokers, len, "%s", rd_kafka_mock_cluster_bootstraps(mock));
+	snprintf(r->config.run_dir, sizeof(r->config.run_dir), "%s", run_dir);
 	const struct sink_env env = {&r->config, 0, 7, &wall_offset, &quality};
 	if (sink_kafka_ops.create(&env, &r->sink, why, sizeof(why)) != 0)
 		fail_msg("%s", why);
@@ -425,25 +442,19 @@ static void partition_counts_are_pinned(void **) {
 
 	char address[64];
 	snprintf(address, sizeof(address), "%s/kafka", dir);
-	FILE *f = fopen(address, "w");
-	fprintf(f, "%s\n", rd_kafka_mock_cluster_bootstraps(mock));
-	fclose(f);
+	address_write(address, rd_kafka_mock_cluster_bootstraps(mock));
 	if (kafka_topics_resolve(&c, 5000, why, sizeof(why)) != 0)
 		fail_msg("%s", why);
 	assert_int_equal(topic.partitions, 6);
 	assert_int_equal(c.partition_map, 1);
 
-	f = fopen(address, "w");
-	fprintf(f, "127.0.0.1:1\n");
-	fclose(f);
+	address_write(address, "127.0.0.1:1");
 	topic.partitions = 0;
 	if (kafka_topics_resolve(&c, 300, why, sizeof(why)) != 0)
 		fail_msg("%s", why);
 	assert_int_equal(topic.partitions, 6);
 	// The configuration asks for another count than the pinned one.
-	f = fopen(address, "w");
-	fprintf(f, "%s\n", rd_kafka_mock_cluster_bootstraps(mock));
-	fclose(f);
+	address_write(address, rd_kafka_mock_cluster_bootstraps(mock));
 	topic.partitions = 12;
 	assert_int_equal(kafka_topics_resolve(&c, 5000, why, sizeof(why)), -EINVAL);
 	assert_non_null(strstr(why, "pinned to 6"));
