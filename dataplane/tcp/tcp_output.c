@@ -212,6 +212,7 @@ static void path_mtu_raise(struct tcp *t, struct tcb *c) {
 		cookie_mss(s->family, (uint8_t)TCB_MSS_INDEX(c->flags)),
 		s->mtu - (s->family == 4 ? 40u : 60u)
 	);
+	c->cwnd = max_u32(c->cwnd, payload_max(c)); // a window below a segment never sends
 }
 
 void tcp_output(struct tcp *t, struct tcb *c) {

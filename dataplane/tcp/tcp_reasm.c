@@ -208,6 +208,8 @@ ooo_keep(struct tcp *t, struct tcb *c, uint32_t seq, const uint8_t *p, uint32_t 
 		if (next == nullptr || last)
 			return;
 		uint32_t skip = next->seq + next->len;
+		if (seq_lt(end, skip))
+			fin = false; // bytes are known behind it
 		if (seq_lt(seq, skip)) {
 			p += min_u32(skip - seq, end - seq);
 			seq = seq_lt(skip, end) ? skip : end;
@@ -280,6 +282,26 @@ static bool take_at_edge(struct tcp *t, struct tcb *c, const uint8_t *p, uint32_
 	return taken == len;
 }
 
+// Bytes were taken that early chunks hold, too: only what lies beyond stays.
+static void ooo_trim(struct tcp *t, struct tcb *c) {
+	while (c->ooo != 0) {
+		uint32_t ref = c->ooo;
+		struct chunk *k = chunk_at(t, ref);
+		uint32_t old = c->rcv_nxt - k->seq;
+
+		if (!seq_lt(k->seq, c->rcv_nxt))
+			return;
+		if (old < k->len) {
+			k->off += (uint16_t)old;
+			k->len -= (uint16_t)old;
+			k->seq += old;
+			return;
+		}
+		c->ooo = k->next;
+		slab_free(&t->slab, ref);
+	}
+}
+
 // The gap before the first chunk is closed: show what follows.
 static void ooo_drain(struct tcp *t, struct tcb *c) {
 	while (c->ooo != 0) {
@@ -294,12 +316,16 @@ static void ooo_drain(struct tcp *t, struct tcb *c) {
 		bool all = true;
 		uint16_t gen = c->gen;
 		if (skip < k->len)
-			all = take_at_edge(t, c, k->bytes + skip, k->len - skip);
+			all = take_at_edge(t, c, k->bytes + k->off + skip, k->len - skip);
 		else
 			fin = fin && skip == k->len;
 		slab_free(&t->slab, ref);
-		if (!all || !tcb_same(c, gen))
+		if (!tcb_same(c, gen))
 			return;
+		if (!all) {
+			ooo_trim(t, c);
+			return;
+		}
 		if (fin) {
 			take_fin(t, c);
 			return;
@@ -349,8 +375,10 @@ void rx_segment(struct tcp *t, struct tcb *c, const struct segment *s) {
 		return;
 	bool gap = c->ooo != 0;
 	if (!take_at_edge(t, c, p, len)) {
-		if (tcb_same(c, gen))
+		if (tcb_same(c, gen)) {
 			c->flags |= F_ACK_NOW;
+			ooo_trim(t, c);
+		}
 		return;
 	}
 	if (gap)
