@@ -51,7 +51,11 @@ static uint32_t upload_start(struct uploads *u, uint64_t key, uint64_t now_ns) {
 	if (i == u->count)
 		return i;
 	u->keys[i] = key;
-	u->slots[i] = (struct upload) {.started_ns = now_ns, .state = UPLOAD_OPEN};
+	u->slots[i] = (struct upload) {
+		.started_ns = now_ns,
+		.latest_ns = now_ns,
+		.state = UPLOAD_OPEN,
+	};
 	if (now_ns + u->timeout_ns < u->next_expiry_ns)
 		u->next_expiry_ns = now_ns + u->timeout_ns;
 	return i;
@@ -101,8 +105,10 @@ enum upload_rc upload_add(
 		upload_free(u, i);
 		return UPLOAD_TOO_LARGE;
 	}
-	if (i < u->count && repeats_latest(u, i, block, payload))
+	if (i < u->count && repeats_latest(u, i, block, payload)) {
+		u->slots[i].latest_ns = now_ns;
 		return UPLOAD_MORE;
+	}
 	if (block->num == 0) {
 		if (i < u->count) {
 			u->replaced++;
@@ -121,6 +127,7 @@ enum upload_rc upload_add(
 	struct upload *up = &u->slots[i];
 	if (payload.len > 0)
 		memcpy(body_of(u, i) + offset, payload.p, payload.len);
+	up->latest_ns = now_ns;
 	up->len += payload.len;
 	up->last_len = payload.len;
 	if (block->more)
@@ -140,6 +147,13 @@ void uploads_release(struct uploads *u) {
 	}
 }
 
+static uint64_t upload_due(const struct uploads *u, const struct upload *up) {
+	uint64_t idle = up->latest_ns + u->timeout_ns;
+	uint64_t old = up->started_ns + UPLOAD_AGE_MAX * u->timeout_ns;
+
+	return idle < old ? idle : old;
+}
+
 uint64_t uploads_expire(struct uploads *u, uint64_t now_ns) {
 	if (now_ns < u->next_expiry_ns)
 		return u->next_expiry_ns;
@@ -148,7 +162,7 @@ uint64_t uploads_expire(struct uploads *u, uint64_t now_ns) {
 		struct upload *up = &u->slots[i];
 		if (up->state != UPLOAD_OPEN)
 			continue;
-		uint64_t due = up->started_ns + u->timeout_ns;
+		uint64_t due = upload_due(u, up);
 		if (due <= now_ns) {
 			up->state = UPLOAD_FREE;
 			u->expired++;

@@ -12,6 +12,8 @@
 
 #include <stdint.h>
 
+#define UPLOAD_AGE_MAX 16 // times the timeout, however often a block comes
+
 enum upload_rc : uint8_t {
 	UPLOAD_MORE, // 2.31: kept, send the next
 	UPLOAD_COMPLETE, // the body is whole
@@ -25,6 +27,7 @@ enum upload_state : uint8_t { UPLOAD_FREE, UPLOAD_OPEN, UPLOAD_HANDED_OVER };
 
 struct upload {
 	uint64_t started_ns;
+	uint64_t latest_ns; // of the latest block
 	uint32_t len;
 	uint32_t last_len; // of the latest block
 	enum upload_state state;
@@ -60,6 +63,6 @@ enum upload_rc upload_add(
 
 // The pipeline has read what was handed over.
 void uploads_release(struct uploads *u);
-// Drop uploads older than their time. Returns when the next one will be, UINT64_MAX if none is
-// open.
+// Drop uploads without a new block for the timeout, and those that are too old altogether. Returns
+// when the next one will be, UINT64_MAX if none is open.
 uint64_t uploads_expire(struct uploads *u, uint64_t now_ns);

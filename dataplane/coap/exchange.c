@@ -6,12 +6,14 @@
 
 // How many pending entries an insertion moves out of its way before it takes one of them.
 #define ROTATIONS_MAX 16
+#define PREFETCH_AHEAD 4
 
 int exchange_table_init(struct exchange_table *t, uint32_t capacity) {
 	*t = (struct exchange_table) {.capacity = capacity > 0 ? capacity : 1};
 	t->ring = calloc(t->capacity, sizeof(*t->ring));
-	t->index = calloc(2 * (size_t)t->capacity, sizeof(*t->index));
-	if (t->ring == nullptr || t->index == nullptr) {
+	t->heads = calloc(t->capacity, sizeof(*t->heads));
+	t->next = calloc(t->capacity, sizeof(*t->next));
+	if (t->ring == nullptr || t->heads == nullptr || t->next == nullptr) {
 		exchange_table_fini(t);
 		return -ENOMEM;
 	}
@@ -20,45 +22,20 @@ int exchange_table_init(struct exchange_table *t, uint32_t capacity) {
 
 void exchange_table_fini(struct exchange_table *t) {
 	free(t->ring);
-	free(t->index);
+	free(t->heads);
+	free(t->next);
 	*t = (struct exchange_table) {0};
 }
 
-static uint32_t index_size(const struct exchange_table *t) {
-	return 2 * t->capacity;
+static uint32_t *head_of(const struct exchange_table *t, uint64_t key) {
+	return &t->heads[(key >> 32) * t->capacity >> 32];
 }
 
-static uint32_t home_of(const struct exchange_table *t, uint64_t key) {
-	return (uint32_t)((key >> 32) * index_size(t) >> 32);
-}
-
-static uint32_t after(const struct exchange_table *t, uint32_t i) {
-	return i + 1 == index_size(t) ? 0 : i + 1;
-}
-
-// The index slot that holds `key`, or the free one where it belongs.
-static uint32_t slot_of(const struct exchange_table *t, uint64_t key) {
-	uint32_t i = home_of(t, key);
-
-	while (t->index[i] != 0 && t->ring[t->index[i] - 1].key != key)
-		i = after(t, i);
-	return i;
-}
-
-// Close the gap at `hole`, so that no probe sequence is interrupted.
-static void index_remove(struct exchange_table *t, uint32_t hole) {
-	uint32_t size = index_size(t);
-
-	for (uint32_t i = after(t, hole); t->index[i] != 0; i = after(t, i)) {
-		uint32_t home = home_of(t, t->ring[t->index[i] - 1].key);
-		uint32_t to_hole = (hole + size - home) % size;
-		uint32_t to_here = (i + size - home) % size;
-		if (to_hole > to_here)
-			continue;
-		t->index[hole] = t->index[i];
-		hole = i;
-	}
-	t->index[hole] = 0;
+static struct exchange *find(const struct exchange_table *t, uint64_t key) {
+	for (uint32_t i = *head_of(t, key); i != 0; i = t->next[i - 1])
+		if (t->ring[i - 1].key == key)
+			return &t->ring[i - 1];
+	return nullptr;
 }
 
 static uint16_t age_of(const struct exchange *e, uint32_t now_s) {
@@ -74,30 +51,42 @@ static bool pending(const struct exchange *e) {
 }
 
 struct exchange *exchange_lookup(struct exchange_table *t, uint64_t key, uint32_t now_s) {
-	uint32_t i = t->index[slot_of(t, key)];
+	struct exchange *e = find(t, key);
 
-	if (i == 0)
+	if (e == nullptr)
 		return nullptr;
-	struct exchange *e = &t->ring[i - 1];
 	// Past its lifetime the message id names another message, but a request that still waits
 	// for its contract keeps its copies attached.
 	return pending(e) || age_of(e, now_s) < lifetime_of(e) ? e : nullptr;
 }
 
-static void oldest_remove(struct exchange_table *t) {
-	struct exchange *e = &t->ring[t->oldest];
-	uint32_t slot = slot_of(t, e->key);
+// The entries that leave next lie in a row, their heads do not: fetch a head some removals ahead.
+static void head_prefetch(const struct exchange_table *t) {
+	uint32_t i = t->oldest + PREFETCH_AHEAD;
 
-	index_remove(t, slot);
+	if (i < t->capacity)
+		__builtin_prefetch(head_of(t, t->ring[i].key), 1);
+}
+
+static void oldest_remove(struct exchange_table *t) {
+	uint32_t *link = head_of(t, t->ring[t->oldest].key);
+
+	head_prefetch(t);
+	while (*link != t->oldest + 1)
+		link = &t->next[*link - 1];
+	*link = t->next[t->oldest];
 	t->oldest = t->oldest + 1 == t->capacity ? 0 : t->oldest + 1;
 	t->count--;
 }
 
 static struct exchange *newest_add(struct exchange_table *t, const struct exchange *e) {
-	uint32_t i = (t->oldest + t->count) % t->capacity;
+	uint64_t end = (uint64_t)t->oldest + t->count;
+	uint32_t i = (uint32_t)(end < t->capacity ? end : end - t->capacity);
+	uint32_t *head = head_of(t, e->key);
 
-	t->index[slot_of(t, e->key)] = i + 1;
 	t->ring[i] = *e;
+	t->next[i] = *head;
+	*head = i + 1;
 	t->count++;
 	return &t->ring[i];
 }
@@ -132,11 +121,11 @@ struct exchange *exchange_insert(
 		.state = EXCHANGE_PENDING,
 		.confirmable = confirmable,
 	};
-	uint32_t i = t->index[slot_of(t, key)];
+	struct exchange *same = find(t, key);
 
-	if (i != 0) {
-		t->ring[i - 1] = e;
-		return &t->ring[i - 1];
+	if (same != nullptr) {
+		*same = e;
+		return same;
 	}
 	if (t->count == t->capacity)
 		room_make(t, now_s);

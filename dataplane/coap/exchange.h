@@ -35,7 +35,8 @@ static_assert(sizeof(struct exchange) == 16);
 
 struct exchange_table {
 	struct exchange *ring;
-	uint32_t *index; // ring position + 1, 0 = free; linear probing, at most half full
+	uint32_t *heads; // of the chains: ring position + 1, 0 = empty; as many as entries
+	uint32_t *next; // of each entry in its chain
 	uint32_t capacity;
 	uint32_t oldest;
 	uint32_t count;

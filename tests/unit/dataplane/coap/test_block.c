@@ -114,6 +114,28 @@ static void uploads_are_bounded_in_number_and_age(void **) {
 	assert_int_equal(u.expired, 3);
 }
 
+// A block in time keeps an upload alive, but not for ever.
+static void a_slow_upload_lives_and_an_endless_one_does_not(void **) {
+	uint8_t zeros[16] = {0};
+	uint64_t now = 0;
+
+	for (uint32_t num = 0; num < 3; num++, now += 9 * S) {
+		assert_int_equal(send(1, num, now), num < 2 ? UPLOAD_MORE : UPLOAD_COMPLETE);
+		uploads_expire(&u, now + 8 * S);
+	}
+	uploads_release(&u);
+
+	struct coap_block again = {.num = 0, .more = true, .szx = 0};
+	assert_int_equal(upload_add(&u, 2, &again, view_of(zeros, 16), 0, 0, &body), UPLOAD_MORE);
+	for (now = 0; now < UPLOAD_AGE_MAX * 10 * S; now += 5 * S) {
+		uploads_expire(&u, now);
+		assert_int_equal(u.expired, 0);
+		upload_add(&u, 2, &again, view_of(zeros, 16), 0, now, &body);
+	}
+	uploads_expire(&u, now);
+	assert_int_equal(u.expired, 1);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
@@ -135,6 +157,9 @@ int main(void) {
 		cmocka_unit_test_setup_teardown(block_0_starts_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			uploads_are_bounded_in_number_and_age, setup, teardown
+		),
+		cmocka_unit_test_setup_teardown(
+			a_slow_upload_lives_and_an_endless_one_does_not, setup, teardown
 		),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
