@@ -354,6 +354,55 @@ static void malformed_goes_to_the_dead_letters(void **state) {
 	assert_int_equal(t->ledger.derived.delivered, 1);
 }
 
+// Nobody collects anything, and nothing but bad input comes: what it may not use is left for good.
+static void a_flood_of_bad_input_leaves_room(void **state) {
+	struct bench *t = *state;
+	struct message bad = message(t, PROFILE_PAYLOAD, "{\"dev\":");
+	struct message good = message(t, PROFILE_PAYLOAD, "{\"dev\":\"dev-1\",\"temp\":21.4}");
+
+	bad.token = TOKEN_NONE;
+	for (int i = 0; i < 1000; i++)
+		push_and_run(t, &bad);
+	pipeline_seal_all(t->p);
+	assert_true(t->ledger.derived.shed > 0);
+	assert_true(t->ledger.derived.in_flight > 0);
+	assert_int_equal(t->ledger.messages[TRANSPORT_COAP].refused[REFUSE_MALFORMED], 1000);
+	push_and_run(t, &good);
+	assert_int_equal(t->ledger.messages[TRANSPORT_COAP].accepted, 1);
+}
+
+// The sink is away: the budget ends, what is beyond is shed, and flow resumes when results come.
+static void beyond_the_budget_is_shed_until_results_come(void **state) {
+	struct bench *t = *state;
+	struct message m = message(t, PROFILE_PATH, "{\"a\":1}");
+
+	m.token = TOKEN_NONE;
+	for (int i = 0; i < 300; i++)
+		push_and_run(t, &m);
+	uint64_t accepted = t->ledger.messages[TRANSPORT_COAP].accepted;
+	assert_true(accepted > 0 && accepted < 300);
+	assert_true(pipeline_pressure(t->p) >= 50);
+	pipeline_seal_all(t->p);
+	uint32_t n = t->sealed_count;
+	t->sealed_count = 0;
+	for (uint32_t i = 0; i < n; i++)
+		complete(t, t->sealed[i], 0, t->sealed[i]->count, RESULT_DELIVERED);
+	assert_true(pipeline_idle(t->p));
+	push_and_run(t, &m);
+	assert_int_equal(t->ledger.messages[TRANSPORT_COAP].accepted, accepted + 1);
+}
+
+static void no_ack_slot_left_is_shed(void **state) {
+	struct bench *t = *state;
+	struct message m = message(t, PROFILE_PATH, "{\"a\":1}");
+
+	for (int i = 0; i < 65; i++) // 64 slots
+		push_and_run(t, &m);
+	assert_int_equal(t->last.outcome, OUTCOME_SHED);
+	assert_int_equal(t->last.shed, SHED_NO_TOKEN);
+	assert_int_equal(t->verdicts, 1);
+}
+
 static void what_the_sink_refuses_is_dead_lettered_and_refused(void **state) {
 	struct bench *t = *state;
 	struct message m = message(t, PROFILE_PATH, "{\"a\":1}");
@@ -597,6 +646,9 @@ int main(void) {
 		CASE(a_message_of_many_records_waits_for_the_last),
 		CASE(the_envelope_says_everything),
 		CASE(malformed_goes_to_the_dead_letters),
+		CASE(a_flood_of_bad_input_leaves_room),
+		CASE(beyond_the_budget_is_shed_until_results_come),
+		CASE(no_ack_slot_left_is_shed),
 		CASE(what_the_sink_refuses_is_dead_lettered_and_refused),
 		CASE(an_unknown_partition_count_sheds),
 		CASE(the_identity_wins_and_other_claims_are_refused),
