@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The configuration: checked whole beside the file in force, then swapped, then told.
 #include "config/config.h"
+#include "config/flat.h"
 #include "config/schema.h"
 #include "controlplane/ca/digest.h"
 #include "controlplane/control.h"
-#include "controlplane/flat.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -43,16 +43,21 @@ static char *file_text(const char *path, int *error) {
 }
 
 // Beside the file in force, so that relative references mean the same. Caller unlinks `path`.
-static int file_put(const char *path, const char *text) {
+static int file_put(const char *path, const char *text, const char *like) {
 	size_t len = strlen(text);
 	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+	struct stat s;
 
 	if (fd < 0)
 		return -errno;
+	// As the file in force: sluiced, another user, must be able to read it.
 	int ret = 0;
-	if (write(fd, text, len) != (ssize_t)len)
+	if (stat(like, &s) == 0
+	    && (fchmod(fd, s.st_mode & 0777) < 0 || fchown(fd, s.st_uid, s.st_gid) < 0))
+		ret = errno == EPERM ? 0 : -errno;
+	if (ret == 0 && write(fd, text, len) != (ssize_t)len)
 		ret = -ENOSPC;
-	else if (fsync(fd) < 0)
+	else if (ret == 0 && fsync(fd) < 0)
 		ret = -errno;
 	close(fd);
 	if (ret < 0)
@@ -154,7 +159,7 @@ static bool text_check(struct control *c, const char *text, struct reply *r) {
 	uint32_t count = 0;
 
 	snprintf(path, sizeof(path), "%s.candidate", c->config_path);
-	int ret = file_put(path, text);
+	int ret = file_put(path, text, c->config_path);
 	if (ret < 0) {
 		reply_error(
 			r,
@@ -234,7 +239,7 @@ static int file_swap(struct control *c, const char *text) {
 	char part[300];
 
 	snprintf(part, sizeof(part), "%s.part", c->config_path);
-	int ret = file_put(part, text);
+	int ret = file_put(part, text, c->config_path);
 	if (ret == 0 && rename(part, c->config_path) < 0)
 		ret = -errno;
 	if (ret < 0)

@@ -2,6 +2,7 @@
 #include "controlplane/link.h"
 
 #include <errno.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,12 +56,12 @@ static int listen_on(const char *path) {
 
 	if (strlen(path) >= sizeof(a.sun_path))
 		return -ENAMETOOLONG;
-	memcpy(a.sun_path, path, strlen(path) + 1);
+	snprintf(a.sun_path, sizeof(a.sun_path), "%s", path);
 	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
 	unlink(path);
-	if (bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || chmod(path, 0660) < 0
+	if (bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || chmod(path, 0666) < 0
 	    || listen(fd, 4) < 0) {
 		int ret = -errno;
 		close(fd);
@@ -375,6 +376,12 @@ static void peer_read(struct link *l) {
 	}
 }
 
+static bool peer_allowed(uid_t uid) {
+	const struct passwd *user = getpwnam("sluice"); // whom sluiced becomes
+
+	return uid == 0 || uid == geteuid() || (user != NULL && uid == user->pw_uid);
+}
+
 static void peer_accept(struct link *l) {
 	struct ucred who;
 	socklen_t len = sizeof(who);
@@ -382,7 +389,8 @@ static void peer_accept(struct link *l) {
 
 	if (fd < 0)
 		return;
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) < 0) {
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) < 0 || !peer_allowed(who.uid)) {
+		l->state.denied++;
 		close(fd);
 		return;
 	}

@@ -22,6 +22,7 @@ struct link_state {
 	uint64_t epoch;
 	uint64_t registry_version; // acknowledged by every worker
 	uint64_t apply_ns; // of the last acknowledged change
+	uint64_t denied; // peers of a user who is not sluiced
 	uint64_t refused; // peers of another version
 	uint64_t malformed; // messages dropped, and the connection with them
 	uint64_t events;
@@ -29,7 +30,8 @@ struct link_state {
 	char build[33];
 };
 
-// Listens on `path` (SOCK_SEQPACKET, mode 0660, replaced if it exists). 0 or -errno.
+// Listens on `path` (SOCK_SEQPACKET, anybody may connect, but only root, our own user and user
+// "sluice" are heard; replaced if it exists). 0 or -errno.
 int link_create(const char *path, struct registry *r, struct link **out);
 void link_destroy(struct link *l); // accepts NULL
 

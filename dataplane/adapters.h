@@ -26,6 +26,7 @@ struct adapters_shared {
 	uint64_t secret[2]; // SipHash key of this start
 	uint64_t identity[2]; // SipHash key that names records, from the state directory
 	uint64_t appliance_epoch;
+	struct gate **gates; // one per worker: who may send
 };
 
 int adapters_create(struct worker *w, const struct adapters_shared *shared, struct adapters **out);

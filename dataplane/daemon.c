@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "config/config.h"
 #include "dataplane/adapters.h"
+#include "dataplane/control.h"
 #include "dataplane/daemon.h"
 #include "dataplane/eal.h"
 #include "dataplane/egress.h"
@@ -33,6 +34,7 @@
 #define CONFIG_ERRORS_MAX 32
 #define TOPICS_RESOLVE_MS 15000
 #define MARKS_EVERY_MS 20 // how soon a device that runs ahead gets its next replay mark
+#define SUPERVISE_MS 250
 #define STATUS_EVERY_NS 1000000000ull
 #define EGRESS_STOP_MS 500
 
@@ -54,6 +56,7 @@ struct daemon {
 	uint16_t launched;
 	int signals; // signalfd
 	struct status *status;
+	struct control *control;
 };
 
 struct config *daemon_load_config(const char *path) {
@@ -178,6 +181,13 @@ static int shared_start(struct daemon *d, char *why, size_t why_len) {
 		);
 	}
 	s->frame_devices = d->frame_devices;
+	if (ret != 0)
+		return ret;
+	ret = control_create(c, d->worker_count, s->secret, s->appliance_epoch, &d->control);
+	if (ret != 0)
+		snprintf(why, why_len, "no memory for the device table");
+	else
+		s->gates = control_gates(d->control);
 	return ret;
 }
 
@@ -272,27 +282,37 @@ static void marks_flush(struct daemon *d) {
 		log_error("replay marks not stored: %s", strerror(-ret));
 }
 
+// Signals, or word from the control plane.
+static bool wait_for_work(struct daemon *d, int timeout_ms) {
+	struct pollfd fds[] = {
+		{.fd = d->signals, .events = POLLIN},
+		{.fd = control_fd(d->control), .events = POLLIN},
+	};
+
+	return poll(fds, 2, timeout_ms) > 0 && fds[0].revents != 0 && stop_requested(d);
+}
+
 static void supervise(struct daemon *d, unsigned for_s) {
-	struct pollfd fd = {.fd = d->signals, .events = POLLIN};
 	uint64_t end_ns = for_s > 0 ? clock_now_ns(&d->clock) + for_s * 1000000000ull : UINT64_MAX;
 	uint64_t status_ns = 0;
 	char why[256];
 	bool alarmed = false;
 
 	while (clock_now_ns(&d->clock) < end_ns) {
-		if (poll(&fd, 1, d->frame_devices != nullptr ? MARKS_EVERY_MS : 1000) > 0
-		    && stop_requested(d))
+		if (wait_for_work(d, d->frame_devices != nullptr ? MARKS_EVERY_MS : SUPERVISE_MS))
 			break;
 		marks_flush(d);
-		if (clock_now_ns(&d->clock) < status_ns)
-			continue;
-		status_ns = clock_now_ns(&d->clock) + STATUS_EVERY_NS;
-		clock_refresh(&d->clock, d->config->state_dir);
-		status_update(d);
-		bool balanced = status_balanced(d->status, why, sizeof(why));
-		if (!balanced && !alarmed)
-			log_error("ledger does not balance: %s", why);
-		alarmed = !balanced;
+		bool due = clock_now_ns(&d->clock) >= status_ns;
+		if (due) {
+			status_ns = clock_now_ns(&d->clock) + STATUS_EVERY_NS;
+			clock_refresh(&d->clock, d->config->state_dir);
+			status_update(d);
+			bool balanced = status_balanced(d->status, why, sizeof(why));
+			if (!balanced && !alarmed)
+				log_error("ledger does not balance: %s", why);
+			alarmed = !balanced;
+		}
+		control_turn(d->control, d->status, !alarmed, due, clock_now_ns(&d->clock));
 	}
 }
 
@@ -336,6 +356,7 @@ static void destroy(struct daemon *d) {
 		port_close(&d->ports[p]);
 	listener_table_destroy(d->listeners);
 	frame_devices_destroy(d->frame_devices);
+	control_destroy(d->control);
 	if (d->eal)
 		eal_stop();
 	free(d->status);

@@ -17,6 +17,20 @@ bool listener_trusts(const struct config_listener *l, const struct flow_key *key
 	return false;
 }
 
+// A protected frame is vouched for by the key file, an MQTT password by its hash.
+enum unknown_rule listener_unknown_rule(const struct config_listener *l) {
+	if (l->protocol == LISTEN_FRAME || l->auth == AUTH_PASSWORD)
+		return UNKNOWN_RULE_NONE;
+	switch (l->unknown) {
+	case UNKNOWN_ACCEPT:
+		return UNKNOWN_RULE_NONE;
+	case UNKNOWN_PENDING:
+		return UNKNOWN_RULE_PENDING;
+	default:
+		return UNKNOWN_RULE_REFUSE;
+	}
+}
+
 struct message
 message_of(const struct adapter_env *env, enum transport t, const struct datagram *d) {
 	return (struct message) {
@@ -25,6 +39,7 @@ message_of(const struct adapter_env *env, enum transport t, const struct datagra
 		.realm = d->key->realm,
 		.worker = env->worker,
 		.profile = d->listener->profile,
+		.unknown = listener_unknown_rule(d->listener),
 		.payload = view_of(d->bytes, d->len),
 		.peer = peer_of(d->key),
 		.peer_port = d->key->remote_port,

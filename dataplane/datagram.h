@@ -57,6 +57,9 @@ struct adapter_env {
 // protected frames unless ranges are listed.
 bool listener_trusts(const struct config_listener *l, const struct flow_key *key);
 
+// What the listener's `unknown` means for a message's device.
+enum unknown_rule listener_unknown_rule(const struct config_listener *l);
+
 // A message as all three adapters start it: who, where from, when; payload and identity are theirs.
 struct message
 message_of(const struct adapter_env *env, enum transport t, const struct datagram *d);

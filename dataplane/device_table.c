@@ -38,11 +38,14 @@ struct slot {
 	_Atomic uint64_t bytes;
 	_Atomic uint64_t records_due_ns; // theoretical arrival time of the next record
 	_Atomic uint64_t bytes_due_ns;
+	_Atomic uint64_t records_total;
+	_Atomic uint64_t bytes_total;
 	_Atomic int64_t seen_ns;
 	_Atomic uint32_t refusals;
 	_Atomic uint32_t peer_hash;
 	_Atomic uint32_t peer_before;
 	_Atomic uint32_t flips;
+	_Atomic uint32_t drops_total;
 	_Atomic uint8_t refused_reason;
 	_Atomic uint8_t transport;
 	uint8_t reserved3[2];
@@ -309,6 +312,8 @@ void device_table_seen(
 	contact(s, c);
 	atomic_fetch_add_explicit(&s->records, records, memory_order_relaxed);
 	atomic_fetch_add_explicit(&s->bytes, bytes, memory_order_relaxed);
+	atomic_fetch_add_explicit(&s->records_total, records, memory_order_relaxed);
+	atomic_fetch_add_explicit(&s->bytes_total, bytes, memory_order_relaxed);
 	mark_dirty(t, slot);
 }
 
@@ -323,6 +328,7 @@ void device_table_refused(
 	contact(s, c);
 	atomic_store_explicit(&s->refused_reason, reason, memory_order_relaxed);
 	atomic_fetch_add_explicit(&s->refusals, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&s->drops_total, 1, memory_order_relaxed);
 	mark_dirty(t, slot);
 }
 
@@ -466,6 +472,10 @@ static void slot_release(struct device_table *t, uint32_t slot, _Atomic uint64_t
 	atomic_store_explicit(&s->bytes, 0, memory_order_relaxed);
 	atomic_store_explicit(&s->refusals, 0, memory_order_relaxed);
 	atomic_store_explicit(&s->flips, 0, memory_order_relaxed);
+	atomic_store_explicit(&s->seen_ns, 0, memory_order_relaxed);
+	atomic_store_explicit(&s->records_total, 0, memory_order_relaxed);
+	atomic_store_explicit(&s->bytes_total, 0, memory_order_relaxed);
+	atomic_store_explicit(&s->drops_total, 0, memory_order_relaxed);
 	atomic_store_explicit(&s->records_due_ns, 0, memory_order_relaxed);
 	atomic_store_explicit(&s->bytes_due_ns, 0, memory_order_relaxed);
 	atomic_store_explicit(&s->peer_hash, 0, memory_order_relaxed);
@@ -621,4 +631,55 @@ bool device_table_next(const struct device_table *t, uint32_t *at, struct channe
 		return true;
 	}
 	return false;
+}
+
+static bool
+address_inside(const struct channel_address *prefix, const struct channel_address *address) {
+	uint32_t whole = prefix->prefix_len / 8, rest = prefix->prefix_len % 8;
+
+	if (prefix->family == 0)
+		return true;
+	if (prefix->family != address->family || memcmp(prefix->bytes, address->bytes, whole) != 0)
+		return false;
+	return rest == 0 || ((prefix->bytes[whole] ^ address->bytes[whole]) >> (8 - rest)) == 0;
+}
+
+static bool flow_wanted(const struct slot *s, const struct channel_flow_query *q) {
+	if (s->used == 0 || atomic_load_explicit(&s->seen_ns, memory_order_relaxed) == 0)
+		return false;
+	if (q->device_len > 0
+	    && (s->name_len != q->device_len || memcmp(s->name, q->device, q->device_len) != 0))
+		return false;
+	return address_inside(&q->peer, &s->peer);
+}
+
+uint32_t device_table_flows(
+	const struct device_table *t,
+	const struct channel_flow_query *q,
+	uint32_t *at,
+	struct channel_flow *out,
+	uint32_t max,
+	bool *more
+) {
+	uint32_t n = 0;
+
+	for (; *at < t->high && n < max; (*at)++) {
+		const struct slot *s = &t->slots[*at];
+		if (!flow_wanted(s, q))
+			continue;
+		struct channel_flow *f = &out[n++];
+		*f = (struct channel_flow) {
+			.cursor = *at + 1,
+			.device_len = s->name_len,
+			.peer = s->peer,
+			.records = atomic_load_explicit(&s->records_total, memory_order_relaxed),
+			.bytes = atomic_load_explicit(&s->bytes_total, memory_order_relaxed),
+			.drops = atomic_load_explicit(&s->drops_total, memory_order_relaxed),
+			.seen_ns = atomic_load_explicit(&s->seen_ns, memory_order_relaxed),
+		};
+		memcpy(f->device, s->name, s->name_len);
+		f->transport[0] = (char)atomic_load_explicit(&s->transport, memory_order_relaxed);
+	}
+	*more = *at < t->high;
+	return n;
 }

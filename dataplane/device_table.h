@@ -110,6 +110,18 @@ uint32_t device_table_report(struct device_table *t, struct device_report *out, 
 // The next device from *at on (0 at first) as a message element; false at the end.
 bool device_table_next(const struct device_table *t, uint32_t *at, struct channel_device *out);
 
+// Devices heard of since the start that fit the query, as flows; `*at` goes on where the last call
+// ended. Looks at a bounded number of slots per call: *more says whether there are others. The
+// transport's number is in transport[0].
+uint32_t device_table_flows(
+	const struct device_table *t,
+	const struct channel_flow_query *q,
+	uint32_t *at,
+	struct channel_flow *out,
+	uint32_t max,
+	bool *more
+);
+
 // Snapshot file (device_snapshot.c): written aside, flushed, renamed. Load checks magic, size and
 // CRCs and changes nothing unless all of it is good: -EBADMSG.
 int device_table_save(struct device_table *t, const char *path);

@@ -4,6 +4,7 @@
 #include "dataplane/adapters.h"
 #include "dataplane/eal.h"
 #include "dataplane/egress.h"
+#include "dataplane/gate.h"
 #include "dataplane/packet.h"
 #include "dataplane/worker.h"
 
@@ -119,6 +120,9 @@ static int pipeline_start(struct worker *w, const struct worker_env *env) {
 	};
 
 	adapters_env(w->adapters, &pipeline);
+	if (env->shared->gates != nullptr)
+		pipeline.authority = (struct authority) {.judge = gate_judge,
+							 .owner = env->shared->gates[w->index]};
 	return pipeline_create(&pipeline, c, &w->pipeline);
 }
 

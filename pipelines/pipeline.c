@@ -56,7 +56,9 @@ static void turn_away(struct pipeline *p, const struct item *it) {
 	if (it->state == ITEM_REFUSED) {
 		v.outcome = OUTCOME_REFUSED;
 		messages->refused[it->refuse]++;
-		dead_letter_item(p, it);
+		// Who may not send does not write to the dead-letter topic either.
+		if (it->refuse != REFUSE_DEVICE_UNKNOWN && it->refuse != REFUSE_DEVICE_STATE)
+			dead_letter_item(p, it);
 	} else {
 		v.outcome = OUTCOME_SHED;
 		messages->shed[it->shed]++;
@@ -70,6 +72,7 @@ static void run_stages(struct pipeline *p) {
 
 	for (uint16_t from = 0; from < b->item_count;) {
 		uint16_t to = decode_burst(p->decoder, b, from);
+		authorize_burst(b, from, to, &p->env.authority);
 		route_burst(b, from, to, p->config, p->env.egress_count);
 		admit_burst(p, from, to);
 		for (uint16_t i = from; i < to; i++)

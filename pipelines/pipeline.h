@@ -15,6 +15,7 @@
 // pipeline_create().
 #pragma once
 
+#include "pipelines/authorize.h"
 #include "pipelines/batch.h"
 #include "pipelines/latency.h"
 #include "pipelines/ledger.h"
@@ -41,6 +42,8 @@ struct pipeline_env {
 	// Give a sealed batch to batch->egress. Must not fail: ring sized for all batches.
 	void (*sealed)(void *owner, struct batch *b);
 	void *owner;
+	// Who may send; judge NULL: everybody.
+	struct authority authority;
 	// Per transport: tell the adapter. `done` may be NULL if the transport never waits.
 	struct {
 		void (*done)(void *adapter, uint32_t token, const struct verdict *v);

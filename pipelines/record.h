@@ -24,6 +24,13 @@ struct property {
 	struct view value;
 };
 
+// What becomes of a device that the registry does not know.
+enum unknown_rule : uint8_t {
+	UNKNOWN_RULE_NONE, // it may send: lab listeners, and identities proven by key or password
+	UNKNOWN_RULE_REFUSE,
+	UNKNOWN_RULE_PENDING, // refused, and entered into the registry as pending
+};
+
 struct message {
 	enum transport transport;
 	enum payload_format format;
@@ -38,6 +45,7 @@ struct message {
 	const struct property *properties;
 	uint16_t property_count;
 	bool retained; // MQTT retain flag as received
+	enum unknown_rule unknown;
 	bool proven; // the sender's address is proven: authenticated frame, TCP, Echo
 	struct view peer; // remote IP address, 4 or 16 bytes
 	uint16_t peer_port;

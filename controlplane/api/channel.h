@@ -249,8 +249,9 @@ struct channel_flow {
 	uint64_t bytes;
 	uint64_t records;
 	uint64_t drops;
+	int64_t seen_ns; // wall clock of the last activity
 };
-static_assert(sizeof(struct channel_flow) == 144);
+static_assert(sizeof(struct channel_flow) == 152);
 
 enum flow_action : uint8_t {
 	FLOW_DROP, // end it; the device may come back

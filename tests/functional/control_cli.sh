@@ -6,7 +6,10 @@ cd "$(dirname "$0")/../.."
 build=${SLUICE_BUILD:-build}
 controld=$PWD/$build/controlplane/sluice-controld
 ctl=$PWD/$build/controlplane/sluicectl
-[ -x "$controld" ] && [ -x "$ctl" ] || { echo "not built"; exit 77; }
+if [ ! -x "$controld" ] || [ ! -x "$ctl" ]; then
+	echo "not built"
+	exit 77
+fi
 dir=$(mktemp -d)
 pid=
 cleanup() {
@@ -135,7 +138,7 @@ kill "$pid"; wait "$pid" || true
 pid=
 
 # Manners.
-expect 2 'there is no' "$ctl" devic list
+expect 2 'there is no' "$ctl" gadget list
 expect 2 'which verb' "$ctl" device
 expect 2 'wants: NAME' "$ctl" device show
 expect 2 'unknown option' "$ctl" device list --colour

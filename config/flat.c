@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "controlplane/flat.h"
+#include "config/flat.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// The data plane's end of the channel: connects to sluice-controld whenever it is there, takes
+// registry changes into the device table, reports devices and counters, keeps a snapshot on disk.
+// Main thread; never blocks, and nothing here can stop a worker.
+#pragma once
+
+#include "dataplane/gate.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct config;
+struct control;
+struct status;
+
+// Reserves the table of `devices` entries, loads the snapshot of the state directory if there is a
+// good one, and makes a gate per worker. 0, -ENOMEM.
+int control_create(
+	const struct config *c,
+	uint16_t workers,
+	const uint64_t secret[2],
+	uint64_t epoch,
+	struct control **out
+);
+// Saves the snapshot if it is old. Accepts NULL; after the workers have ended.
+void control_destroy(struct control *c);
+
+struct gate **control_gates(struct control *c);
+
+// What to poll for reading besides signals; -1 if not connected.
+int control_fd(const struct control *c);
+// Connect, read, report: whatever is due. `fresh` says that *s has new figures.
+void control_turn(
+	struct control *c,
+	const struct status *s,
+	bool balanced,
+	bool fresh,
+	uint64_t now_ns
+);
+
+bool control_connected(const struct control *c);
+uint32_t control_devices(const struct control *c);

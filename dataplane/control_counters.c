@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/control_counters.h"
+#include "dataplane/status.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+[[gnu::format(printf, 4, 5)]] static void
+put(struct counter_list *l, uint64_t value, bool gauge, const char *format, ...) {
+	uint32_t at = l->seen++;
+	va_list ap;
+
+	if (at < l->skip || l->count == l->room)
+		return;
+	struct channel_counter *c = &l->out[l->count++];
+	*c = (struct channel_counter) {.value = value, .gauge = gauge};
+	va_start(ap, format);
+	vsnprintf(c->name, sizeof(c->name), format, ap);
+	va_end(ap);
+}
+
+static void put_frames(struct counter_list *l, const struct ledger_frames *f) {
+	put(l, f->rx, false, "frames_received_total");
+	put(l, f->consumed, false, "frames_consumed_total");
+	put(l, f->handed_over, false, "frames_handed_over_total");
+	put(l, f->taken_over, false, "frames_taken_over_total");
+	put(l, f->punted, false, "frames_punted_total");
+	for (enum drop_reason r = 0; r < DROP_REASON_COUNT; r++)
+		put(l,
+		    f->dropped[r],
+		    false,
+		    "frames_dropped_total{reason=\"%s\"}",
+		    drop_reason_label(r));
+}
+
+static void
+put_messages(struct counter_list *l, enum transport t, const struct ledger_messages *m) {
+	const char *name = transport_label(t);
+
+	put(l, m->received, false, "messages_received_total{transport=\"%s\"}", name);
+	put(l, m->accepted, false, "messages_accepted_total{transport=\"%s\"}", name);
+	put(l, m->duplicate, false, "messages_duplicate_total{transport=\"%s\"}", name);
+	put(l, m->acked, false, "messages_acknowledged_total{transport=\"%s\"}", name);
+	for (enum refuse_reason r = 0; r < REFUSE_REASON_COUNT; r++)
+		put(l,
+		    m->refused[r],
+		    false,
+		    "messages_refused_total{transport=\"%s\",reason=\"%s\"}",
+		    name,
+		    refuse_reason_label(r));
+	for (enum shed_reason r = 0; r < SHED_REASON_COUNT; r++)
+		put(l,
+		    m->shed[r],
+		    false,
+		    "messages_shed_total{transport=\"%s\",reason=\"%s\"}",
+		    name,
+		    shed_reason_label(r));
+}
+
+static void put_records(struct counter_list *l, enum transport t, const struct ledger_records *r) {
+	const char *name = transport_label(t);
+
+	put(l, r->accepted, false, "records_accepted_total{transport=\"%s\"}", name);
+	put(l, r->delivered, false, "records_delivered_total{transport=\"%s\"}", name);
+	put(l, r->dead_lettered, false, "records_dead_lettered_total{transport=\"%s\"}", name);
+	put(l, r->in_spool, true, "records_in_spool{transport=\"%s\"}", name);
+	put(l, r->in_flight, true, "records_in_flight{transport=\"%s\"}", name);
+	put(l, r->reduced, false, "records_reduced_total{transport=\"%s\"}", name);
+	put(l, r->expired, false, "records_expired_total{transport=\"%s\"}", name);
+	put(l, r->weak, false, "records_weak_total{transport=\"%s\"}", name);
+	for (enum lost_reason i = 0; i < LOST_REASON_COUNT; i++)
+		put(l,
+		    r->lost[i],
+		    false,
+		    "records_lost_total{transport=\"%s\",reason=\"%s\"}",
+		    name,
+		    lost_reason_label(i));
+}
+
+void counters_list(struct counter_list *l, const struct status *s, bool balanced) {
+	const struct ledger_derived *d = &s->sum.derived;
+
+	put(l, balanced, true, "ledger_balanced");
+	put(l, s->uptime_ns / 1000000000u, true, "uptime_seconds");
+	put_frames(l, &s->sum.frames);
+	for (enum transport t = 0; t < TRANSPORT_COUNT; t++) {
+		put_messages(l, t, &s->sum.messages[t]);
+		put_records(l, t, &s->sum.records[t]);
+		put(l,
+		    latency_quantile_us(&s->latency[t], 0.99),
+		    true,
+		    "acknowledge_p99_microseconds{transport=\"%s\"}",
+		    transport_label(t));
+	}
+	put(l, d->made, false, "derived_made_total");
+	put(l, d->delivered, false, "derived_delivered_total");
+	put(l, d->in_flight, true, "derived_in_flight");
+	put(l, d->shed, false, "derived_shed_total");
+	put(l, d->lost, false, "derived_lost_total");
+}
+
+void counters_gates(
+	struct counter_list *l,
+	struct gate *const *gates,
+	uint16_t workers,
+	const struct device_table *t
+) {
+	uint64_t known = 0, unknown = 0, inactive = 0, quota = 0, lost = 0;
+
+	for (uint16_t w = 0; w < workers; w++) {
+		known += atomic_load_explicit(&gates[w]->known, memory_order_relaxed);
+		unknown += atomic_load_explicit(&gates[w]->unknown, memory_order_relaxed);
+		inactive += atomic_load_explicit(&gates[w]->inactive, memory_order_relaxed);
+		quota += atomic_load_explicit(&gates[w]->over_quota, memory_order_relaxed);
+		lost += atomic_load_explicit(&gates[w]->notes_lost, memory_order_relaxed);
+	}
+	put(l, known, false, "gate_total{device=\"known\"}");
+	put(l, unknown, false, "gate_total{device=\"unknown\"}");
+	put(l, inactive, false, "gate_total{device=\"not-active\"}");
+	put(l, quota, false, "gate_total{device=\"over-quota\"}");
+	put(l, lost, false, "gate_notes_lost_total");
+	put(l, device_table_count(t), true, "device_table_devices");
+	put(l, device_table_capacity(t), true, "device_table_capacity");
+	put(l, device_table_bytes(t), true, "device_table_bytes");
+}

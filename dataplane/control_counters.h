@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// The ledgers as named counters for the control plane's metrics. Main thread.
+#pragma once
+
+#include "controlplane/api/channel.h"
+#include "dataplane/gate.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct status;
+
+// Counters are numbered as they are listed; those in [skip, skip + room) are written.
+struct counter_list {
+	struct channel_counter *out;
+	uint32_t room;
+	uint32_t skip;
+	uint32_t seen;
+	uint32_t count;
+};
+
+void counters_list(struct counter_list *l, const struct status *s, bool balanced);
+void counters_gates(
+	struct counter_list *l,
+	struct gate *const *gates,
+	uint16_t workers,
+	const struct device_table *t
+);

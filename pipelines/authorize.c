@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pipelines/authorize.h"
+#include "pipelines/burst.h"
+
+#define STAGE "authorize"
+
+struct docket {
+	struct burst *burst;
+	const struct authority *authority;
+	struct judgement cases[JUDGEMENTS_MAX];
+	uint16_t items[JUDGEMENTS_MAX];
+	uint32_t count;
+};
+
+static void verdict_apply(struct item *it, enum judgement_rc rc) {
+	if (it->state != ITEM_GOING)
+		return;
+	switch (rc) {
+	case JUDGED_OK:
+		return;
+	case JUDGED_UNKNOWN:
+		item_refuse(it, REFUSE_DEVICE_UNKNOWN, PAYLOAD_OK, STAGE);
+		return;
+	case JUDGED_STATE:
+		item_refuse(it, REFUSE_DEVICE_STATE, PAYLOAD_OK, STAGE);
+		return;
+	case JUDGED_QUOTA:
+		item_shed(it, SHED_QUOTA);
+		return;
+	}
+}
+
+static void docket_judge(struct docket *d) {
+	if (d->count == 0)
+		return;
+	d->authority->judge(d->authority->owner, d->cases, d->count);
+	for (uint32_t i = 0; i < d->count; i++)
+		verdict_apply(&d->burst->items[d->items[i]], d->cases[i].rc);
+	d->count = 0;
+}
+
+static void docket_add(struct docket *d, uint16_t item, struct view device, bool first) {
+	const struct item *it = &d->burst->items[item];
+
+	if (d->count == JUDGEMENTS_MAX)
+		docket_judge(d);
+	d->items[d->count] = item;
+	d->cases[d->count++] = (struct judgement) {
+		.message = &it->m,
+		.device = device,
+		.records = 1,
+		.bytes = first ? it->m.payload.len : 0,
+	};
+}
+
+static void item_add(struct docket *d, uint16_t item) {
+	const struct item *it = &d->burst->items[item];
+	const struct record *r = &d->burst->records[it->first_record];
+
+	for (uint16_t i = 0; i < it->record_count; i++) {
+		// Records of one device mostly stand together: one question for all of them.
+		if (i > 0 && d->count > 0 && view_equal(r[i].device, r[i - 1].device))
+			d->cases[d->count - 1].records++;
+		else
+			docket_add(d, item, r[i].device, i == 0);
+	}
+}
+
+void authorize_burst(struct burst *b, uint16_t from, uint16_t to, const struct authority *a) {
+	struct docket d;
+
+	if (a->judge == NULL)
+		return;
+	d.burst = b;
+	d.authority = a;
+	d.count = 0;
+	for (uint16_t i = from; i < to; i++)
+		if (b->items[i].state == ITEM_GOING)
+			item_add(&d, i);
+	docket_judge(&d);
+}

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// Stage: may this device send, and how much? Stands behind decode, where every record has its
+// device. The answer is somebody else's: the pipeline knows no registry.
+#pragma once
+
+#include "pipelines/record.h"
+
+#include <stdint.h>
+
+struct burst;
+
+enum judgement_rc : uint8_t {
+	JUDGED_OK,
+	JUDGED_UNKNOWN, // REFUSE_DEVICE_UNKNOWN
+	JUDGED_STATE, // REFUSE_DEVICE_STATE: pending, suspended, revoked
+	JUDGED_QUOTA, // SHED_QUOTA: later
+};
+
+#define JUDGEMENTS_MAX 64
+
+// One device's share of one message.
+struct judgement {
+	const struct message *message;
+	struct view device;
+	uint32_t records;
+	uint32_t bytes; // of the payload, with the message's first device
+	enum judgement_rc rc; // the answer
+};
+
+struct authority {
+	// Answers n <= JUDGEMENTS_MAX. Hot: no allocation, lock, log or system call.
+	void (*judge)(void *owner, struct judgement *j, uint32_t n);
+	void *owner;
+};
+
+// Ends the items of [from, to) whose devices may not send. A message is refused if any of its
+// devices is.
+void authorize_burst(struct burst *b, uint16_t from, uint16_t to, const struct authority *a);

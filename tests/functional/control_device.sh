@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# The registry at work: a device is added, sends, is suspended and refused with the reason on both
+# sides, resumed; unknown devices are refused, or pending; a quota sheds. Then either plane is
+# killed while devices send: nothing acknowledged is lost, the data plane notices nothing.
+. "$(dirname "$0")/../support/lab.sh"
+export SLUICE_API=$RUN/api.sock
+ctl=$BUILD/controlplane/sluicectl
+CONTROLD_PID=
+
+controld() {
+	"$BUILD/controlplane/sluice-controld" -c "$RUN/sluice.yaml" -s "$RUN/control" -r "$RUN" -m 127.0.0.1:19464 2>>"$RUN/controld.log" &
+	CONTROLD_PID=$!
+	pids+=("$CONTROLD_PID")
+	wait_for 10 "$ctl" audit verify >/dev/null || fail "sluice-controld did not start: $(cat "$RUN/controld.log")"
+}
+together() { "$ctl" status --json 2>/dev/null | jq -e '.data_plane.connected and .data_plane.registry_version == .registry.version' >/dev/null; }
+shown() { "$ctl" device show "$1" --json | jq -r "$2"; }
+is() { [ "$(shown "$1" "$2")" = "$3" ]; }
+post() { dev coap-client -v 6 -B 5 -m post -t application/json -e "$2" "coap://10.77.0.1/t/$1/env" 2>&1; }
+answers() { post "$1" '{"temp":1}' | grep -q "$2" || fail "$1 was not answered $2"; }
+
+lab_network
+lab_config '/name: coap/,/unknown/s/unknown: accept/unknown: refuse/' '/name: json/,/unknown/s/unknown: accept/unknown: pending/'
+mkdir -p "$RUN/control"
+lab_kafka
+controld
+lab_sluiced
+wait_for 10 together || fail "the planes did not meet: $("$ctl" status --json)"
+
+# Unknown is refused; added, it may send at once.
+answers dev-1 '4\.0'
+"$ctl" device add dev-1 --profile by-path >/dev/null
+answers dev-1 '2\.04'
+wait_for 5 is dev-1 .seen.records 1 || fail "not seen: $("$ctl" device show dev-1)"
+is dev-1 .seen.address 10.77.0.2 || fail "address: $(shown dev-1 .seen)"
+is dev-1 .seen.transport coap || fail "transport: $(shown dev-1 .seen)"
+
+# Suspended: refused, and both sides know why.
+[ "$("$ctl" device suspend dev-1 --reason noisy --json | jq -r .applied)" = yes ] || fail "suspend was not applied"
+answers dev-1 '4\.0'
+wait_for 5 is dev-1 .refused.reason device-not-active || fail "no reason: $("$ctl" device show dev-1)"
+"$ctl" event list --json | jq -e '.events[]|select(.device=="dev-1" and .reason=="device-not-active")' >/dev/null || fail "no event"
+"$ctl" device resume dev-1 >/dev/null
+answers dev-1 '2\.04'
+"$ctl" flow show dev-1 --json | jq -e '.flows[0]|.address=="10.77.0.2" and .records==2 and .drops==1' >/dev/null || fail "flow: $("$ctl" flow show dev-1)"
+
+# Over its quota: later, not never.
+"$ctl" device set dev-1 --records-per-s 1 >/dev/null
+for _ in 1 2 3 4 5; do post dev-1 '{"temp":2}' || true; done >"$RUN/answers"
+grep -q '5\.03' "$RUN/answers" || fail "no 5.03 above the quota: $(cat "$RUN/answers")"
+"$ctl" device set dev-1 --records-per-s 0 >/dev/null
+
+# Pending: entered by its first message, may send when resumed.
+send_json() { dev python3 -c 'import socket,sys; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(sys.argv[1].encode(), ("10.77.0.1", 8095))' "$1"; }
+send_json '{"device":"new-1","temp":1}'
+wait_for 5 is new-1 .state pending || fail "new-1 is not pending"
+"$ctl" device resume new-1 >/dev/null
+send_json '{"device":"new-1","temp":2}'
+wait_for 5 is new-1 .seen.records 1 || fail "new-1 was not let in"
+wait_for 5 bash -c "curl -s http://127.0.0.1:19464/metrics | grep -q '^sluice_records_accepted_total{transport=\"udp\"} 1'" || fail "metrics"
+
+# Kill the control plane while a device sends: nothing happens.
+before=$(status .transports.coap.messages.acked)
+for i in $(seq 20); do
+	[ "$i" != 5 ] || { kill -9 "$CONTROLD_PID"; wait "$CONTROLD_PID" 2>/dev/null || true; }
+	answers dev-1 '2\.04'
+	[ "$i" != 15 ] || controld
+done
+wait_for 10 together || fail "the planes did not meet again"
+sleep 1.2
+[ "$(status .transports.coap.messages.acked)" = $((before + 20)) ] || fail "acked $before, then $(status .transports.coap.messages.acked)"
+
+# Kill the data plane; it starts from its snapshot although the control plane is away.
+"$ctl" device suspend new-1 >/dev/null
+wait_for 8 test -s "$RUN/state/devices.snapshot" || fail "no snapshot"
+sleep 4
+kill -9 "$CONTROLD_PID" "$SLUICED_PID"
+wait "$CONTROLD_PID" "$SLUICED_PID" 2>/dev/null || true
+lab_sluiced
+grep -q 'registry snapshot devices=2' "$RUN/sluiced.log" || fail "the snapshot was not used"
+answers dev-1 '2\.04'
+answers dev-2 '4\.0'
+controld
+wait_for 10 together || fail "the planes did not meet a third time"
+"$ctl" device revoke dev-1 --reason stolen >/dev/null
+answers dev-1 '4\.0'
+sent=$(records telemetry | jq -r 'select(.device=="dev-1").device' | wc -l)
+[ "$sent" -ge 23 ] || fail "$sent records in Kafka"
+lab_stop
