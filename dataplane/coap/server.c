@@ -319,6 +319,9 @@ static void uploads_poll(struct coap_server *s) {
 	uploads_release(&s->uploads);
 	for (; s->uploads.ended_early > 0; s->uploads.ended_early--)
 		adapter_shed(s->env.adapter.ledger, SHED_UPLOAD_LIMIT);
+	s->stats.count[COAP_UPLOAD_REPLACED] = s->uploads.replaced;
+	s->stats.count[COAP_UPLOAD_EXPIRED] = s->uploads.expired;
+	s->stats.count[COAP_EVICTED] = s->exchanges.evicted;
 }
 
 uint64_t coap_poll(struct coap_server *s, uint64_t now_ns) {

@@ -743,6 +743,17 @@ static void rfc7959_2_9_uploads_that_fail(void **) {
 	assert_int_equal(ledger.shed[SHED_UPLOAD_LIMIT], 1);
 	advance(11 * S); // the two open ones end as messages that came to nothing
 	assert_int_equal(ledger.shed[SHED_UPLOAD_LIMIT], 3);
+	assert_int_equal(count(COAP_UPLOAD_EXPIRED), 2);
+}
+
+static void an_exchange_table_too_small_is_counted(void **) {
+	for (uint32_t i = 0; i < 300; i++) {
+		send((struct request) {.type = COAP_NON, POST_ENV});
+		verdict(i % 64, OUTCOME_ACKED);
+	}
+	coap_poll(server, now);
+	assert_int_equal(count(COAP_EVICTED), 300 - 256);
+	assert_int_equal(seen.pushed_count, 300);
 }
 
 static void without_a_slot_con_is_told_later_and_non_goes_unanswered(void **) {
@@ -811,6 +822,7 @@ int main(void) {
 		TEST(rfc7959_block1_upload),
 		TEST(rfc7959_2_9_uploads_that_fail),
 		TEST(without_a_slot_con_is_told_later_and_non_goes_unanswered),
+		TEST(an_exchange_table_too_small_is_counted),
 		TEST(an_untrusted_source_is_not_answered),
 		TEST(nothing_is_due_when_nothing_waits),
 	};
