@@ -18,6 +18,7 @@ void clock_init(struct clock *c) {
 	c->ns_per_tick_32 = (uint64_t)(((unsigned __int128)NS_PER_S << 32) / rte_get_tsc_hz());
 	atomic_init(&c->wall_offset_ns, 0);
 	atomic_init(&c->quality, CLOCK_UNKNOWN);
+	atomic_init(&c->max_error_us, UINT32_MAX);
 }
 
 static int64_t floor_read(const char *path) {
@@ -67,4 +68,9 @@ void clock_refresh(struct clock *c, const char *state_dir) {
 	uint64_t now = clock_now_ns(c);
 	atomic_store_explicit(&c->wall_offset_ns, wall - (int64_t)now, memory_order_relaxed);
 	atomic_store_explicit(&c->quality, quality, memory_order_relaxed);
+	atomic_store_explicit(
+		&c->max_error_us,
+		tx.maxerror > 0 && tx.maxerror < UINT32_MAX ? (uint32_t)tx.maxerror : UINT32_MAX,
+		memory_order_relaxed
+	);
 }

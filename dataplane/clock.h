@@ -17,6 +17,7 @@ struct clock {
 	// [c>w] main thread writes once a second
 	_Atomic(int64_t) wall_offset_ns; // wall = monotonic + offset
 	_Atomic(uint8_t) quality; // enum clock_quality
+	_Atomic(uint32_t) max_error_us;
 };
 
 void clock_init(struct clock *c);

@@ -119,11 +119,14 @@ static bool is_virtual_software(const char *driver) {
 
 static void
 rss_request(const struct rte_eth_dev_info *info, struct port *p, struct rte_eth_conf *conf) {
-	uint64_t wanted = RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP | RTE_ETH_RSS_TCP;
+	// The owner of a flow is computed from addresses and ports; a NIC that would hash addresses
+	// only must not be followed.
+	uint64_t wanted = RTE_ETH_RSS_NONFRAG_IPV4_UDP | RTE_ETH_RSS_NONFRAG_IPV4_TCP
+		| RTE_ETH_RSS_NONFRAG_IPV6_UDP | RTE_ETH_RSS_NONFRAG_IPV6_TCP;
 	uint64_t have = info->flow_type_rss_offloads & wanted;
 	uint32_t len = info->hash_key_size != 0 ? info->hash_key_size : 40;
 
-	if (have == 0 || info->reta_size == 0 || info->reta_size > RTE_DIM(p->reta)
+	if (have != wanted || info->reta_size == 0 || info->reta_size > RTE_DIM(p->reta)
 	    || len > sizeof(p->rss_key))
 		return;
 	for (uint32_t i = 0; i < len; i++)

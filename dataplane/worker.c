@@ -258,6 +258,14 @@ static unsigned turn(struct worker *w, bool draining) {
 	return work;
 }
 
+static void clock_follow(struct worker *w) {
+	pipeline_clock(
+		w->pipeline,
+		(enum clock_quality)atomic_load_explicit(&w->clock->quality, memory_order_relaxed),
+		atomic_load_explicit(&w->clock->max_error_us, memory_order_relaxed)
+	);
+}
+
 static void drain_step(struct worker *w) {
 	pipeline_seal_all(w->pipeline);
 	atomic_store_explicit(
@@ -279,6 +287,7 @@ int worker_loop(void *worker) {
 			draining = atomic_load_explicit(&w->drain, memory_order_relaxed);
 			if (draining)
 				drain_step(w);
+			clock_follow(w);
 			report_answer(w);
 		}
 		w->now_ns = clock_now_ns(w->clock);
