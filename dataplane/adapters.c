@@ -6,6 +6,7 @@
 #include "dataplane/datagram.h"
 #include "dataplane/frame/frame.h"
 #include "dataplane/listener.h"
+#include "dataplane/mqtt/adapter.h"
 #include "dataplane/packet.h"
 #include "dataplane/udp/telemetry.h"
 #include "dataplane/worker.h"
@@ -26,6 +27,7 @@ struct adapters {
 	struct udp_telemetry udp;
 	struct coap_server *coap;
 	struct frame_adapter *frame;
+	struct mqtt_adapter *mqtt;
 	uint64_t random; // state of a xorshift generator: timers need spread, not secrecy
 };
 
@@ -115,6 +117,27 @@ static int frame_start(struct adapters *a, const struct adapters_shared *s) {
 	return ret != 0 ? ret : frame_create(&env, a->worker->config, &a->frame);
 }
 
+static int mqtt_start(struct adapters *a, const struct adapters_shared *s) {
+	struct worker *w = a->worker;
+	struct mqtt_adapter_env env = {
+		.config = w->config,
+		.shared = s->mqtt,
+		.worker = w->index,
+		.workers = w->count,
+		.net = w->net,
+		.pool = w->pool,
+		.linear = w->linear,
+		.ledger = &w->ledger.messages[TRANSPORT_MQTT],
+		.secret = {s->secret[0], s->secret[1]},
+		.identity = {s->identity[0], s->identity[1]},
+		.appliance_epoch = s->appliance_epoch,
+		.now_ns = clock_now_ns(w->clock),
+		.pipeline = &w->pipeline,
+	};
+
+	return mqtt_adapter_create(&env, &a->mqtt);
+}
+
 int adapters_create(struct worker *w, const struct adapters_shared *shared, struct adapters **out) {
 	struct adapters *a = rte_zmalloc("adapters", sizeof(*a), RTE_CACHE_LINE_SIZE);
 	int ret = 0;
@@ -131,6 +154,8 @@ int adapters_create(struct worker *w, const struct adapters_shared *shared, stru
 		ret = coap_start(a, shared);
 	if (ret == 0 && shared->frame_devices != nullptr)
 		ret = frame_start(a, shared);
+	if (ret == 0 && shared->mqtt != nullptr)
+		ret = mqtt_start(a, shared);
 	if (ret != 0) {
 		adapters_destroy(a);
 		return ret;
@@ -142,6 +167,7 @@ int adapters_create(struct worker *w, const struct adapters_shared *shared, stru
 void adapters_destroy(struct adapters *a) {
 	if (a == nullptr)
 		return;
+	mqtt_adapter_destroy(a->mqtt);
 	coap_destroy(a->coap);
 	frame_destroy(a->frame);
 	crypto_destroy(a->crypto);
@@ -156,6 +182,10 @@ void adapters_env(struct adapters *a, struct pipeline_env *env) {
 	if (a->frame != nullptr) {
 		env->adapters[TRANSPORT_FRAME].done = frame_done;
 		env->adapters[TRANSPORT_FRAME].adapter = a->frame;
+	}
+	if (a->mqtt != nullptr) {
+		env->adapters[TRANSPORT_MQTT].done = mqtt_adapter_done;
+		env->adapters[TRANSPORT_MQTT].adapter = a->mqtt;
 	}
 }
 
@@ -227,6 +257,17 @@ datagram_input(struct adapters *a, struct rte_mbuf *m, uint64_t now_ns, int64_t 
 	return true;
 }
 
+// A segment nobody listens for is dropped, counted, and answered with a reset by TCP all the same.
+static void segment_input(struct adapters *a, struct rte_mbuf *m) {
+	struct ledger_frames *frames = &a->worker->ledger.frames;
+
+	if (listener_lookup(a->listeners, &packet_of(m)->key) == nullptr)
+		frames->dropped[DROP_TCP_NO_LISTENER]++;
+	else
+		frames->consumed++;
+	mqtt_adapter_segment(a->mqtt, m);
+}
+
 void adapters_input(
 	struct adapters *a,
 	struct rte_mbuf **packets,
@@ -237,16 +278,25 @@ void adapters_input(
 	struct rte_mbuf *held[WORKER_BURST];
 	unsigned n = 0;
 
+	if (a->mqtt != nullptr)
+		mqtt_adapter_begin(a->mqtt, now_ns, wall_ns);
 	for (unsigned i = 0; i < count; i++) {
 		struct rte_mbuf *m = packets[i];
 		if (packet_of(m)->key.protocol == IPPROTO_UDP) {
 			if (datagram_input(a, m, now_ns, wall_ns))
 				held[n++] = m;
+		} else if (a->mqtt != nullptr) {
+			segment_input(a, m);
+			held[n++] = m;
 		} else {
 			refuse(a, m, DROP_TCP_NO_LISTENER);
 		}
 	}
+	if (a->mqtt != nullptr)
+		mqtt_adapter_input(a->mqtt);
 	pipeline_run(a->worker->pipeline, now_ns, wall_ns);
+	if (a->mqtt != nullptr)
+		mqtt_adapter_end(a->mqtt);
 	if (n > 0)
 		rte_pktmbuf_free_bulk(held, n);
 }
@@ -261,11 +311,23 @@ uint64_t adapters_poll(struct adapters *a, uint64_t now_ns) {
 		if (next < due)
 			due = next;
 	}
+	if (a->mqtt != nullptr) {
+		int64_t wall_ns = clock_wall_ns(a->worker->clock, now_ns);
+		next = mqtt_adapter_poll(a->mqtt, now_ns, wall_ns);
+		if (next < due)
+			due = next;
+	}
 	return due;
 }
 
-bool adapters_idle(const struct adapters *a) {
-	return a->coap == nullptr || coap_pending(a->coap) == 0;
+bool adapters_idle(struct adapters *a, bool leaving) {
+	if (a->coap != nullptr && coap_pending(a->coap) > 0)
+		return false;
+	return a->mqtt == nullptr || mqtt_adapter_idle(a->mqtt, leaving);
+}
+
+struct mqtt_adapter *adapters_mqtt(struct adapters *a) {
+	return a->mqtt;
 }
 
 const struct coap_stats *adapters_coap_stats(const struct adapters *a) {

@@ -17,12 +17,15 @@ struct coap_stats;
 struct frame_devices;
 struct frame_stats;
 struct listener_table;
+struct mqtt_adapter;
+struct mqtt_shared;
 struct worker;
 
 // Shared by all workers, outlives them.
 struct adapters_shared {
 	const struct listener_table *listeners;
 	struct frame_devices *frame_devices; // NULL without protected frames
+	struct mqtt_shared *mqtt; // NULL without MQTT listeners
 	uint64_t secret[2]; // SipHash key of this start
 	uint64_t identity[2]; // SipHash key that names records, from the state directory
 	uint64_t appliance_epoch;
@@ -46,9 +49,10 @@ void adapters_input(
 );
 // Timers of all protocols; returns when the next is due, UINT64_MAX if none.
 uint64_t adapters_poll(struct adapters *a, uint64_t now_ns);
-// Nothing waits for an answer any more.
-bool adapters_idle(const struct adapters *a);
+// Nothing waits for an answer any more. With `leaving` connections are ended as well.
+bool adapters_idle(struct adapters *a, bool leaving);
 
 // Counters beyond the ledger, owned by the adapters; NULL if the protocol is not configured.
 const struct coap_stats *adapters_coap_stats(const struct adapters *a);
+struct mqtt_adapter *adapters_mqtt(struct adapters *a);
 const struct frame_stats *adapters_frame_stats(const struct adapters *a);

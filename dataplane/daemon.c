@@ -9,6 +9,7 @@
 #include "dataplane/frame/devices.h"
 #include "dataplane/listener.h"
 #include "dataplane/log.h"
+#include "dataplane/mqtt/shared.h"
 #include "dataplane/port.h"
 #include "dataplane/privileges.h"
 #include "dataplane/status.h"
@@ -130,7 +131,7 @@ static int workers_start(struct daemon *d, char *why, size_t why_len) {
 		.egress = d->egress,
 		.shared = &d->shared,
 	};
-	int ret = 0;
+	int ret = mqtt_shared_create(d->config, d->shared.secret, &d->shared.mqtt, why, why_len);
 
 	for (uint16_t w = 0; w < d->worker_count && ret == 0; w++) {
 		env.index = w;
@@ -352,6 +353,7 @@ static void destroy(struct daemon *d) {
 	egress_destroy(d->egress);
 	for (uint16_t w = 0; w < d->worker_count; w++)
 		worker_destroy(d->workers[w]);
+	mqtt_shared_destroy(d->shared.mqtt);
 	for (uint16_t p = 0; p < d->ports_open; p++)
 		port_close(&d->ports[p]);
 	listener_table_destroy(d->listeners);

@@ -270,7 +270,7 @@ static void drain_step(struct worker *w) {
 	pipeline_seal_all(w->pipeline);
 	atomic_store_explicit(
 		&w->drained,
-		pipeline_idle(w->pipeline) && adapters_idle(w->adapters),
+		pipeline_idle(w->pipeline) && adapters_idle(w->adapters, true),
 		memory_order_release
 	);
 }

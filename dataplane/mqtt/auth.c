@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "dataplane/crypto/digest.h"
 #include "dataplane/mqtt/auth.h"
 #include "dataplane/mqtt/auth_secret.h"
 #include "dataplane/siphash.h"
-
-#include <mbedtls/constant_time.h>
-#include <mbedtls/platform_util.h>
-#include <mbedtls/sha256.h>
 
 #include <errno.h>
 #include <stdlib.h>
@@ -107,7 +104,7 @@ void auth_table_destroy(struct auth_table *t) {
 	if (t == nullptr)
 		return;
 	if (t->users != nullptr)
-		mbedtls_platform_zeroize(t->users, t->count * sizeof(*t->users));
+		digest_wipe(t->users, t->count * sizeof(*t->users));
 	free(t->users);
 	free(t->places);
 	free(t);
@@ -133,7 +130,7 @@ void auth_memory_destroy(struct auth_memory *m) {
 	if (m == nullptr)
 		return;
 	if (m->prints != nullptr)
-		mbedtls_platform_zeroize(m->prints, m->count * sizeof(*m->prints));
+		digest_wipe(m->prints, m->count * sizeof(*m->prints));
 	free(m->prints);
 	free(m->known);
 	free(m);
@@ -147,8 +144,8 @@ print_make(const struct auth_table *t, uint32_t user, struct view password, uint
 	memcpy(in, t->key, sizeof(t->key));
 	memcpy(in + sizeof(t->key), &user, sizeof(user));
 	memcpy(in + n, password.p, password.len);
-	mbedtls_sha256(in, n + password.len, out, 0);
-	mbedtls_platform_zeroize(in, sizeof(in));
+	digest_sha256(view_of(in, n + password.len), out);
+	digest_wipe(in, sizeof(in));
 }
 
 static bool remembered(
@@ -162,7 +159,7 @@ static bool remembered(
 	if (!m->known[user])
 		return false;
 	print_make(t, user, password, print);
-	return mbedtls_ct_memcmp(print, m->prints[user], MEMORY_LEN) == 0;
+	return digest_equal(print, m->prints[user], MEMORY_LEN);
 }
 
 enum auth_result auth_check(

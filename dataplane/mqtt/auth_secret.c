@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "dataplane/crypto/digest.h"
 #include "dataplane/mqtt/auth_secret.h"
-
-#include <mbedtls/constant_time.h>
-#include <mbedtls/platform_util.h>
-#include <mbedtls/sha256.h>
 
 #include <stdlib.h>
 
@@ -163,7 +160,7 @@ bool auth_secret_sha256(const struct auth_secret *s, struct view password) {
 		return false;
 	memcpy(in, s->salt, s->salt_len);
 	memcpy(in + s->salt_len, password.p, password.len);
-	mbedtls_sha256(in, s->salt_len + password.len, digest, 0);
-	mbedtls_platform_zeroize(in, sizeof(in));
-	return mbedtls_ct_memcmp(digest, s->digest, sizeof(digest)) == 0;
+	digest_sha256(view_of(in, s->salt_len + password.len), digest);
+	digest_wipe(in, sizeof(in));
+	return digest_equal(digest, s->digest, sizeof(digest));
 }

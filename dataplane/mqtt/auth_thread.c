@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "dataplane/crypto/digest.h"
 #include "dataplane/mqtt/auth_thread.h"
-
-#include <mbedtls/platform_util.h>
 
 #include <errno.h>
 #include <pthread.h>
@@ -54,7 +53,7 @@ static bool answer_one(struct auth_thread *a, uint16_t w) {
 		.generation = r->generation,
 		.accepted = auth_verify(a->table, r->user, view_of(r->password, r->password_len)),
 	};
-	mbedtls_platform_zeroize(r, sizeof(*r));
+	digest_wipe(r, sizeof(*r));
 	atomic_store_explicit(&l->ask.read, at + 1, memory_order_release);
 
 	// No more than `queue` are outstanding, so there is room.
@@ -134,9 +133,7 @@ void auth_thread_destroy(struct auth_thread *a) {
 		pthread_join(a->thread, nullptr);
 	for (uint16_t w = 0; a->lanes != nullptr && w < a->workers; w++) {
 		if (a->lanes[w].requests != nullptr)
-			mbedtls_platform_zeroize(
-				a->lanes[w].requests, a->queue * sizeof(struct auth_request)
-			);
+			digest_wipe(a->lanes[w].requests, a->queue * sizeof(struct auth_request));
 		free(a->lanes[w].requests);
 		free(a->lanes[w].answers);
 		if (a->asked != nullptr)

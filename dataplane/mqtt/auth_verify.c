@@ -1,32 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // The slow methods, apart from auth_secret.c: these allocate and take their time, so that no object
 // of a worker may need this one.
+#include "dataplane/crypto/digest.h"
 #include "dataplane/mqtt/auth_secret.h"
-
-#include <mbedtls/constant_time.h>
-#include <mbedtls/pkcs5.h>
-#include <mbedtls/platform_util.h>
 
 #include <argon2.h>
 #include <crypt.h>
 #include <stdlib.h>
 
-static bool pbkdf2_verify(const struct auth_secret *s, mbedtls_md_type_t md, struct view password) {
+static bool
+pbkdf2_verify(const struct auth_secret *s, enum digest_kind kind, struct view password) {
 	uint8_t digest[AUTH_DIGEST_MAX];
+	struct view salt = view_of(s->salt, s->salt_len);
 
-	if (mbedtls_pkcs5_pbkdf2_hmac_ext(
-		    md,
-		    password.p,
-		    password.len,
-		    s->salt,
-		    s->salt_len,
-		    s->rounds,
-		    s->digest_len,
-		    digest
-	    )
-	    != 0)
-		return false;
-	return mbedtls_ct_memcmp(digest, s->digest, s->digest_len) == 0;
+	return digest_pbkdf2(kind, password, salt, s->rounds, digest, s->digest_len)
+		&& digest_equal(digest, s->digest, s->digest_len);
 }
 
 static bool argon2_check(const char *encoded, struct view password) {
@@ -47,9 +35,9 @@ static bool crypt_verify(const char *encoded, struct view password) {
 		memcpy(phrase, password.p, password.len);
 		const char *got = crypt_r(phrase, encoded, work);
 		size_t n = strlen(encoded);
-		ok = got != nullptr && strlen(got) == n && mbedtls_ct_memcmp(got, encoded, n) == 0;
-		mbedtls_platform_zeroize(phrase, sizeof(phrase));
-		mbedtls_platform_zeroize(work, sizeof(*work));
+		ok = got != nullptr && strlen(got) == n && digest_equal(got, encoded, n);
+		digest_wipe(phrase, sizeof(phrase));
+		digest_wipe(work, sizeof(*work));
 	}
 	free(work);
 	return ok;
@@ -60,11 +48,11 @@ bool auth_secret_verify(const struct auth_secret *s, struct view password) {
 	case AUTH_METHOD_SHA256:
 		return auth_secret_sha256(s, password);
 	case AUTH_METHOD_PBKDF2_SHA1:
-		return pbkdf2_verify(s, MBEDTLS_MD_SHA1, password);
+		return pbkdf2_verify(s, DIGEST_SHA1, password);
 	case AUTH_METHOD_PBKDF2_SHA256:
-		return pbkdf2_verify(s, MBEDTLS_MD_SHA256, password);
+		return pbkdf2_verify(s, DIGEST_SHA256, password);
 	case AUTH_METHOD_PBKDF2_SHA512:
-		return pbkdf2_verify(s, MBEDTLS_MD_SHA512, password);
+		return pbkdf2_verify(s, DIGEST_SHA512, password);
 	case AUTH_METHOD_ARGON2:
 		return argon2_check(s->encoded, password);
 	case AUTH_METHOD_CRYPT:

@@ -272,6 +272,8 @@ static void finish(struct mqtt_server *m, uint32_t s) {
 	}
 	m->stats.connected++;
 	m->stats.resumed += (se->flags & SESSION_RESUMED) != 0;
+	if (m->env.connected != nullptr)
+		m->env.connected(m->env.owner, se->conn);
 	send_connack(m, s);
 	active_settle(m, s);
 	session_due(m, s);

@@ -177,6 +177,8 @@ struct mqtt_env {
 	void (*send)(void *owner, uint32_t conn, struct view bytes);
 	// End the connection after what was sent. Its session is gone for the caller.
 	void (*close)(void *owner, uint32_t conn);
+	// CONNECT was accepted. May be NULL.
+	void (*connected)(void *owner, uint32_t conn);
 	// Offer again what mqtt_input() did not take (or nothing, if that was all).
 	void (*resume)(void *owner, uint32_t conn);
 	void (*submit)(void *owner, const struct message *m);
