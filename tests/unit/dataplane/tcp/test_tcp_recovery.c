@@ -141,6 +141,23 @@ TABLE(rfc_52_abort_after_retries,
       OUT(R | A, 11, 1, 0),
       EVENT(CLOSED(TCP_CLOSED_TIMEOUT)))
 
+// An ACK one byte short of a chunk's end leaves that byte to be resent.
+static void rfc_51_one_byte_left(void **) {
+	static const struct step steps[] = {
+		SEND(10),
+		OUT(A, 1, 1, 10),
+		IN(A, 1, 10, 0),
+		WAIT(1100),
+		{.op = OP_OUT, .flags = A, .seq = 10, .ack = 1, .len = 1},
+		{.op = OP_DROP},
+		IN(A, 1, 11, 0),
+		NONE,
+		END,
+	};
+
+	rig_table(steps, &plain);
+}
+
 static struct tcb *conn_of(struct rig *r) {
 	return tcb_of(r->tcp, r->conn);
 }
@@ -366,6 +383,7 @@ int main(void) {
 		cmocka_unit_test(rfc_49_50_doubling),
 		cmocka_unit_test(rfc_49_restart_on_new_ack),
 		cmocka_unit_test(rfc_51_first_unacknowledged_first),
+		cmocka_unit_test(rfc_51_one_byte_left),
 		cmocka_unit_test(rfc_52_abort_after_r2),
 		cmocka_unit_test(rfc_52_abort_after_retries),
 		cmocka_unit_test(rfc_53_congestion_window),
