@@ -37,6 +37,17 @@ const struct route routes[] = {
 	{"GET", "/v1/blocks", VIEW, false, "List blocks and limits", block_list},
 	{"POST", "/v1/blocks", OPER, true, "Block or limit a device or address", block_add},
 	{"DELETE", "/v1/blocks/{}", OPER, false, "Take a block away", block_remove},
+	{"GET", "/v1/ca", VIEW, false, "The CA certificates", ca_show},
+	{"POST", "/v1/ca", OPER, true, "Make a CA", ca_init},
+	{"GET", "/v1/certificates", VIEW, false, "List certificates", cert_list},
+	{"POST", "/v1/certificates", OPER, true, "Issue a certificate from a CSR or with a new key", cert_issue},
+	{"GET", "/v1/certificates/{}", VIEW, false, "A certificate as PEM", cert_show},
+	{"POST", "/v1/certificates/{}/revoke", OPER, true, "Revoke a certificate", cert_revoke},
+	{"GET", "/v1/trust", VIEW, false, "List trusted issuers", trust_list},
+	{"POST", "/v1/trust", OPER, true, "Trust an issuer", trust_add},
+	{"DELETE", "/v1/trust/{}", OPER, false, "Trust an issuer no more", trust_remove},
+	{"GET", "/v1/templates", VIEW, false, "List provisioning templates", template_list},
+	{"PUT", "/v1/templates", OPER, true, "Set a provisioning template", template_set},
 };
 // clang-format on
 const size_t route_count = sizeof(routes) / sizeof(routes[0]);

@@ -6,6 +6,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #define EXIT_CODES(X)                                                                              \
 	X(EXIT_OK, "done, or all right")                                                           \
@@ -140,6 +141,13 @@ int manual_man(const char *directory); // man pages into a directory
 int completion(const char *shell); // "bash" or "zsh"
 
 // --- actions.c: commands that are more than one call
+
+// Standard input for "-"; NULL with the reason printed.
+FILE *input_open(const char *name);
+// Call, print what the command's table says; the exit code. Steals `body`, which may be NULL.
+int call_and_print(struct invocation *v, const char *method, const char *path, json_t *body);
+// The whole file as text; NULL with the reason printed.
+char *file_text(const char *name);
 
 int run_call(struct invocation *v);
 int run_import(struct invocation *v);

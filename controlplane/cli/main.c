@@ -171,6 +171,12 @@ static bool body_add(json_t *body, const struct cli_option *o, const char *key, 
 		return end != value && *end == '\0'
 			&& json_object_set_new(body, key, json_integer(n)) == 0;
 	}
+	case OPT_FILE: {
+		char *text = file_text(value);
+		bool ok = text != NULL && json_object_set_new(body, key, json_string(text)) == 0;
+		free(text);
+		return ok;
+	}
 	case OPT_WHEN:
 		return when_read(value, &seconds)
 			&& json_object_set_new(body, key, json_integer(time(NULL) + seconds)) == 0;
