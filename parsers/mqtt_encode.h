@@ -5,7 +5,7 @@
 // it does not fit. Reason strings and other properties that the specification lets us leave out are
 // left out when the packet would exceed `max_packet`, the client's Maximum Packet Size
 // [MQTT-3.2.2-19, 3.4.2-2, 3.9.2-1, 3.14.2-3]. A packet that exceeds it without them is not written
-// at all [MQTT-3.1.2-27, 28].
+// at all [MQTT-3.1.2-24, 25].
 #pragma once
 
 #include "parsers/mqtt.h"

@@ -66,7 +66,7 @@ static void replace(struct mqtt_server *m, uint32_t prev, bool clean_start) {
 		a = active_at(m, prev);
 	}
 	// A delayed will is for a session that ends; one that is resumed keeps silent
-	// [MQTT-3.1.2-8, 3.1.2-26].
+	// [MQTT-3.1.2-8, 3.1.3-9].
 	if (old->state == SESSION_STORED && a != nullptr && a->will != MQTT_NONE) {
 		if (clean_start)
 			will_publish(m, prev);

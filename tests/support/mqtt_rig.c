@@ -181,7 +181,8 @@ uint32_t rig_open(struct rig *r) {
 static void feed(struct rig *r, uint32_t conn, const void *bytes, uint32_t n) {
 	struct mqtt_peer peer = {.addr = view_of(r->conns[conn].addr, 4), .port = 999, .realm = 5};
 
-	memcpy(r->conns[conn].left + r->conns[conn].left_len, bytes, n);
+	if (n > 0)
+		memcpy(r->conns[conn].left + r->conns[conn].left_len, bytes, n);
 	r->conns[conn].left_len += n;
 	if (!r->conns[conn].open || r->conns[conn].closed)
 		return;

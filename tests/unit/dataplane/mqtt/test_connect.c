@@ -415,7 +415,7 @@ static void will_waits_for_its_delay_or_the_end_of_the_session(void **) {
 	assert_int_equal(r->message_count, 3);
 }
 
-static void mqtt_3_1_2_26_no_will_if_the_client_is_back_in_time(void **) {
+static void mqtt_3_1_3_9_no_will_if_the_client_is_back_in_time(void **) {
 	rig_start(r);
 	rig_hang_up(r, connect_with_delay(5, 100, false));
 	rig_advance(r, 3000);
@@ -468,7 +468,7 @@ static void mqtt_3_1_2_5_and_3_2_2_3_session_is_resumed(void **) {
 	assert_int_equal(stats()->resumed, 2);
 }
 
-static void mqtt_3_1_2_25_and_4_1_0_2_stored_session_ends_when_it_expires(void **) {
+static void mqtt_3_1_2_23_and_4_1_0_2_stored_session_ends_when_it_expires(void **) {
 	rig_start(r);
 	struct pk_connect k = {.version = MQTT_V5, .id = "a"};
 	pp_number(&k.props, MQTT_PROP_SESSION_EXPIRY, 4, 10);
@@ -613,7 +613,7 @@ static void sessions_are_bounded(void **) {
 	assert_int_not_equal(r->conns[rig_open(r)].session, MQTT_NONE);
 }
 
-static void mqtt_3_1_2_27_nothing_larger_than_the_client_takes(void **) {
+static void mqtt_3_1_2_24_nothing_larger_than_the_client_takes(void **) {
 	rig_start(r);
 	struct pk_connect k = {.version = MQTT_V5, .clean = true, .id = "a"};
 	pp_number(&k.props, MQTT_PROP_MAXIMUM_PACKET, 4, 6);
@@ -687,10 +687,10 @@ int main(void) {
 		T(mqtt_3_1_2_12_without_the_flag_there_is_no_will),
 		T(will_of_a_refused_connect_is_not_kept),
 		T(will_waits_for_its_delay_or_the_end_of_the_session),
-		T(mqtt_3_1_2_26_no_will_if_the_client_is_back_in_time),
+		T(mqtt_3_1_3_9_no_will_if_the_client_is_back_in_time),
 		T(will_of_a_session_that_a_clean_start_ends_is_published),
 		T(mqtt_3_1_2_5_and_3_2_2_3_session_is_resumed),
-		T(mqtt_3_1_2_25_and_4_1_0_2_stored_session_ends_when_it_expires),
+		T(mqtt_3_1_2_23_and_4_1_0_2_stored_session_ends_when_it_expires),
 		T(session_expiry_is_bounded_and_the_client_told),
 		T(disconnect_may_change_the_expiry_but_not_raise_it_from_0),
 		T(mqtt_3_14_1_1_reserved_bits_of_disconnect),
@@ -700,7 +700,7 @@ int main(void) {
 		T(mqtt_4_8_0_1_in_3_1_1_the_connection_is_closed),
 		T(connect_rate_is_limited),
 		T(sessions_are_bounded),
-		T(mqtt_3_1_2_27_nothing_larger_than_the_client_takes),
+		T(mqtt_3_1_2_24_nothing_larger_than_the_client_takes),
 		T(shutdown_ends_all_with_a_reason),
 		T(every_pool_returns_to_its_initial_value),
 	};
