@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Simulated devices for quickstart, speaking through the kernel's sockets inside the lab's
-namespace: line protocol and JSON over UDP, CoAP by libcoap's coap-client, protected frames by the
-reference sender. Runs until SIGTERM."""
+namespace: line protocol and JSON over UDP, CoAP by libcoap's coap-client, MQTT 3.1.1 and 5 by
+mosquitto_pub, protected frames by the reference sender. Runs until SIGTERM."""
 
 import json
 import math
@@ -70,6 +70,25 @@ def coap():
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=20, check=False)
 
 
+def mqtt():
+    """Long-lived publishers: mosquitto_pub -l sends one message per line it is given."""
+    publishers = []
+    for n in range(10):
+        publishers.append(subprocess.Popen(
+            ["mosquitto_pub", "-h", TARGET6 if n % 2 else TARGET, "-V", "5" if n % 3 else "311",
+             "-q", str(1 + n % 2), "-i", f"mqtt-{n}", "-t", f"t/mqtt-{n}/env", "-l"],
+            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+    for now in every(0.2):
+        for n, p in enumerate(publishers):
+            if p.poll() is None:
+                p.stdin.write(json.dumps({"temp": temperature(n, now)}).encode() + b"\n")
+                p.stdin.flush()
+    for p in publishers:
+        p.stdin.close()
+        p.terminate()
+        p.wait(5)
+
+
 def frame_keys():
     """The laboratory's key file: (device, algorithm, number, key)."""
     for line in (TOP / "config" / "examples" / "frame.keys").read_text().splitlines():
@@ -92,7 +111,7 @@ def protected_frames():
 
 def main():
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    threads = [threading.Thread(target=f, daemon=True) for f in (line_protocol, json_over_udp, coap, protected_frames)]
+    threads = [threading.Thread(target=f, daemon=True) for f in (line_protocol, json_over_udp, coap, mqtt, protected_frames)]
     for t in threads:
         t.start()
     while not stop.wait(1.0):

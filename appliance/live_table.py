@@ -77,7 +77,7 @@ def verdict():
     if status is None:
         sys.exit(f"quickstart: no {STATUS}")
     wrong = [] if status["balanced"] else [f"ledger: {status['imbalance']}"]
-    for name in ("udp", "frame", "coap"):
+    for name in ("udp", "frame", "coap", "mqtt"):
         delivered = status["transports"][name]["records"]["delivered"]
         print(f"{name}: {delivered} records acknowledged by Kafka")
         if delivered == 0:
