@@ -226,21 +226,38 @@ static void input_one(struct tcp *t, const struct tcp_segment_in *in, uint64_t h
 		listen_input(t, in, &s, hash);
 }
 
-// Three passes hide both cache misses of a connection: its bucket and its control block.
+#define CHUNK_AHEAD 3 // segments between the prefetch of a chunk and its use
+
+// The control block is cached by now: fetch the bytes that this segment's ACK will free.
+static void prefetch_chunk(const struct tcp *t, uint32_t index) {
+	const struct tcb *c = &t->tcbs[index];
+
+	if (index != 0 && c->state != TCP_FREE && c->tx_head != 0)
+		__builtin_prefetch(chunk_at(t, c->tx_head));
+}
+
+// Passes over the batch hide the misses of a connection: its bucket, its control block, what it
+// has in flight.
 static void input_batch(struct tcp *t, const struct tcp_segment_in *segments, unsigned n) {
 	uint64_t hash[TCP_BATCH];
+	uint32_t candidate[TCP_BATCH];
 
 	for (unsigned i = 0; i < n; i++) {
 		hash[i] = key_hash(t, segments[i].key);
 		flow_table_prefetch(&t->flows, hash[i]);
 	}
 	for (unsigned i = 0; i < n; i++) {
-		const struct tcb *c = &t->tcbs[flow_table_first(&t->flows, hash[i])];
+		candidate[i] = flow_table_first(&t->flows, hash[i]);
+		const struct tcb *c = &t->tcbs[candidate[i]];
 		__builtin_prefetch(c);
 		__builtin_prefetch(&c->timer);
+		__builtin_prefetch(&c->snd_wl1);
 	}
-	for (unsigned i = 0; i < n; i++)
+	for (unsigned i = 0; i < n; i++) {
+		if (i + CHUNK_AHEAD < n)
+			prefetch_chunk(t, candidate[i + CHUNK_AHEAD]);
 		input_one(t, &segments[i], hash[i]);
+	}
 }
 
 void tcp_input(struct tcp *t, const struct tcp_segment_in *segments, unsigned n, uint64_t now_ns) {
