@@ -65,7 +65,7 @@ static uint32_t show(struct tcp *t, struct tcb *c, struct view bytes) {
 static void show_kept(struct tcp *t, struct tcb *c) {
 	uint16_t gen = c->gen;
 
-	if (c->rx == 0 || (c->flags & F_PAUSED) != 0)
+	if (c->rx == 0 || (c->flags & (F_PAUSED | F_APP_GONE)) != 0)
 		return;
 	struct chunk *k = chunk_at(t, c->rx);
 	uint32_t used = show(t, c, view_of(k->bytes + k->off, k->len));

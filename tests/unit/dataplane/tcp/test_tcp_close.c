@@ -246,6 +246,24 @@ TABLE(rfc_61_shutdown_goes_on_reading,
       OUT(A, 2, 12, 0),
       EVENT(EV_EOF | CLOSED(TCP_CLOSED_NORMAL)))
 
+// The peer's FIN is in, its bytes were never shown: the app that closed hears no more of them.
+static void rfc_61_unread_behind_a_fin(void **) {
+	static const struct step steps[] = {
+		EAT(0),
+		DO(PAUSE),
+		IN(A | F, 1, 1, 100),
+		OUT(A, 1, 102, 0),
+		EAT(1000),
+		DO(CLOSE),
+		OUT(R | A, 1, 102, 0),
+		GOT(0),
+		EVENT(CLOSED(TCP_CLOSED_UNREAD)),
+		END,
+	};
+
+	rig_table(steps, NULL);
+}
+
 static void rfc_62_time_wait(void **) {
 	static const struct step steps[] = {
 		DO(CLOSE),
@@ -346,6 +364,7 @@ int main(void) {
 		cmocka_unit_test(rfc_61_data_after_close),
 		cmocka_unit_test(rfc_61_unread_at_close),
 		cmocka_unit_test(rfc_61_shutdown_goes_on_reading),
+		cmocka_unit_test(rfc_61_unread_behind_a_fin),
 		cmocka_unit_test(rfc_62_time_wait),
 		cmocka_unit_test(rfc_62_time_wait_ends),
 		cmocka_unit_test(tombstone_keeps_old_cookies_out),
