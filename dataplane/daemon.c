@@ -230,7 +230,7 @@ static int start(struct daemon *d, char *why, size_t why_len) {
 	ret = ports_start(d, why, why_len);
 	if (ret == 0)
 		ret = privileges_drop(c, why, why_len);
-	if (ret == 0 && c->egress.sink == SINK_KAFKA)
+	if (ret == 0)
 		ret = kafka_topics_resolve(c, TOPICS_RESOLVE_MS, why, why_len);
 	if (ret == 0)
 		ret = egress_create(

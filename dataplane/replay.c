@@ -69,7 +69,7 @@ static int setup(struct replay *r, enum replay_out out, char *why, size_t why_le
 	r->shared.appliance_epoch = EPOCH;
 	ret = listener_table_create(c, &r->listeners, &culprit);
 	r->shared.listeners = r->listeners;
-	if (ret == 0 && c->egress.sink == SINK_KAFKA)
+	if (ret == 0)
 		ret = kafka_topics_resolve(c, 15000, why, why_len);
 	if (ret == 0)
 		ret = egress_create(c, 1, &r->clock, EPOCH, &r->egress, why, why_len);

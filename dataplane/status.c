@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "config/config.h"
 #include "dataplane/status.h"
+#include "dataplane/status_counters.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -209,29 +210,6 @@ static void json_transport(
 	yyjson_mut_obj_add_uint(doc, latency, "p999", latency_quantile_us(&s->latency[t], 0.999));
 }
 
-// Counters beyond the ledgers, added over the workers.
-static void json_counters(const struct status *s, yyjson_mut_doc *doc, yyjson_mut_val *root) {
-	yyjson_mut_val *counters = yyjson_mut_obj_add_obj(doc, root, "counters");
-	yyjson_mut_val *coap = yyjson_mut_obj_add_obj(doc, counters, "coap");
-	yyjson_mut_val *frame = yyjson_mut_obj_add_obj(doc, counters, "frame");
-	uint64_t sum;
-
-	for (enum coap_counter c = 0; c < COAP_COUNTER_COUNT; c++) {
-		sum = 0;
-		for (uint16_t w = 0; w < s->worker_count; w++)
-			sum += s->workers[w].coap.count[c];
-		if (sum > 0)
-			yyjson_mut_obj_add_uint(doc, coap, coap_counter_label(c), sum);
-	}
-	for (enum frame_counter c = 0; c < FRAME_COUNTER_COUNT; c++) {
-		sum = 0;
-		for (uint16_t w = 0; w < s->worker_count; w++)
-			sum += s->workers[w].frame.count[c];
-		if (sum > 0)
-			yyjson_mut_obj_add_uint(doc, frame, frame_counter_label(c), sum);
-	}
-}
-
 static void json_frames(const struct status *s, yyjson_mut_doc *doc, yyjson_mut_val *root) {
 	const struct ledger_frames *f = &s->sum.frames;
 	yyjson_mut_val *o = yyjson_mut_obj_add_obj(doc, root, "frames");
@@ -309,7 +287,7 @@ int status_write_json(const struct status *s, const char *path) {
 	yyjson_mut_val *transports = yyjson_mut_obj_add_obj(doc, root, "transports");
 	for (enum transport t = 0; t < TRANSPORT_COUNT; t++)
 		json_transport(s, t, doc, transports);
-	json_counters(s, doc, root);
+	status_counters_json(s, doc, root);
 	json_rest(s, doc, root);
 
 	snprintf(fresh, sizeof(fresh), "%s.new", path);

@@ -3,6 +3,7 @@
 #include "dataplane/adapters.h"
 #include "dataplane/egress.h"
 #include "dataplane/idle.h"
+#include "dataplane/mqtt/adapter.h"
 #include "dataplane/worker.h"
 
 #include <rte_ethdev.h>
@@ -190,6 +191,10 @@ static void report_fill(struct worker *w) {
 		r->coap = *adapters_coap_stats(w->adapters);
 	if (adapters_frame_stats(w->adapters) != nullptr)
 		r->frame = *adapters_frame_stats(w->adapters);
+	if (adapters_mqtt(w->adapters) != nullptr) {
+		r->mqtt = *mqtt_adapter_stats(adapters_mqtt(w->adapters));
+		mqtt_adapter_tcp_stats(adapters_mqtt(w->adapters), &r->tcp);
+	}
 	r->now_ns = w->now_ns;
 	r->busy_ns = w->busy_ns;
 	r->pressure = pipeline_pressure(w->pipeline);

@@ -12,9 +12,11 @@
 #include "dataplane/clock.h"
 #include "dataplane/coap/server.h"
 #include "dataplane/frame/frame.h"
+#include "dataplane/mqtt/server.h"
 #include "dataplane/net/net.h"
 #include "dataplane/net/rate.h"
 #include "dataplane/port.h"
+#include "dataplane/tcp/tcp.h"
 #include "pipelines/ledger.h"
 #include "pipelines/pipeline.h"
 
@@ -54,6 +56,8 @@ struct worker_report {
 	struct net_stats net;
 	struct coap_stats coap;
 	struct frame_stats frame;
+	struct tcp_stats tcp;
+	struct mqtt_stats mqtt;
 	uint64_t now_ns;
 	uint64_t busy_ns; // turns that found work
 	uint64_t tx_sent;
