@@ -99,6 +99,8 @@ struct config_route {
 	enum encoding encoding;
 };
 
+enum mqtt_subscribe_policy : uint8_t { MQTT_SUBSCRIBE_OWN, MQTT_SUBSCRIBE_REFUSE };
+
 // A device profile. Issue "record pipeline" adds fields, ranges and alerts.
 struct profile {
 	char name[CONFIG_NAME_MAX];
@@ -106,6 +108,8 @@ struct profile {
 	uint8_t device_segment;
 	struct payload_hints hints; // device/time/seq keys; now_ns unused here
 	const struct config_route *route;
+	enum mqtt_subscribe_policy subscribe;
+	char commands[128]; // MQTT: own command space, a filter with %d and %c
 	bool separate; // CoAP: empty ACK and separate response (else 5.03)
 };
 

@@ -202,6 +202,10 @@ const struct option config_options[] = {
 	VIEW("profiles[].sequence.key", PROFILE, hints.seq_key, "Field that holds the device's sequence number."),
 	{.path = "profiles[].route", .type = OPTION_REFERENCE, FIELD(PROFILE, route), .target = "routes", .flags = LIVE | REQUIRED,
 		.help = "Where the records go."},
+	ENUM("profiles[].subscribe", PROFILE, subscribe, LABELS("own", "refuse"), "own", 0,
+		"MQTT SUBSCRIBE. own: filters inside the device's own command space are granted. refuse: none."),
+	TEXT("profiles[].commands", PROFILE, commands, OPTION_TEXT, 1, "cmd/%d/#", 0,
+		"Command space of a device, an MQTT topic filter in which %d stands for the device and %c for the client id."),
 	BOOL("profiles[].separate", PROFILE, separate, "yes", LIVE,
 		"CoAP: a slow acknowledgement is answered by an empty ACK and a separate response later. no: by 5.03."),
 

@@ -457,7 +457,10 @@ static void listeners_fill(struct mqtt_adapter *a) {
 			.format = c->listeners[i].format,
 			.tenant = c->listeners[i].realm,
 			.password = c->listeners[i].auth == AUTH_PASSWORD,
-			.own_filter = VIEW_LITERAL("cmd/%d/#"),
+			.subscribe = c->listeners[i].profile->subscribe,
+			.own_filter =
+				view_of(c->listeners[i].profile->commands,
+					(uint32_t)strlen(c->listeners[i].profile->commands)),
 		};
 }
 

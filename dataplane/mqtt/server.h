@@ -115,8 +115,6 @@ struct mqtt_stats {
 	uint64_t pool_free; // bytes
 };
 
-enum mqtt_subscribe_policy : uint8_t { MQTT_SUBSCRIBE_OWN, MQTT_SUBSCRIBE_REFUSE };
-
 // What a listener means for its sessions. Owned by the caller, outlives the server.
 struct mqtt_listener {
 	const struct profile *profile;
