@@ -28,23 +28,31 @@ static inline uint8_t *json_raw(uint8_t *p, const void *s, uint32_t len) {
 }
 
 extern const char json_digit_pairs[200];
+extern const uint64_t json_powers[20]; // of ten; [0] is 0, so that 0 has one digit
 
+// 1233/4096 is just below log10(2): the first guess is right or one too small.
+static inline uint32_t json_u64_digits(uint64_t v) {
+	uint32_t n = (64 - (uint32_t)__builtin_clzll(v | 1)) * 1233 >> 12;
+
+	return n + (v >= json_powers[n]);
+}
+
+// In place, from the last digit: small stores into a buffer that a wide load then copies would wait
+// for each other.
 static inline uint8_t *json_u64(uint8_t *p, uint64_t v) {
-	uint8_t digits[JSON_U64_MAX_BYTES];
-	uint32_t at = sizeof(digits);
+	uint8_t *end = p + json_u64_digits(v);
+	uint8_t *at = end;
 
 	while (v >= 100) {
 		at -= 2;
-		memcpy(digits + at, json_digit_pairs + v % 100 * 2, 2);
+		memcpy(at, json_digit_pairs + v % 100 * 2, 2);
 		v /= 100;
 	}
-	if (v >= 10) {
-		at -= 2;
-		memcpy(digits + at, json_digit_pairs + v * 2, 2);
-	} else {
-		digits[--at] = (uint8_t)('0' + v);
-	}
-	return json_raw(p, digits + at, (uint32_t)sizeof(digits) - at);
+	if (v >= 10)
+		memcpy(at - 2, json_digit_pairs + v * 2, 2);
+	else
+		at[-1] = (uint8_t)('0' + v);
+	return end;
 }
 
 static inline uint8_t *json_i64(uint8_t *p, int64_t v) {

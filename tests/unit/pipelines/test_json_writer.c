@@ -115,6 +115,28 @@ static void integers(void **) {
 	assert_string_equal(closed(json_u64((uint8_t *)text, UINT64_MAX)), "18446744073709551615");
 }
 
+static void integer_is(uint64_t v) {
+	char expected[24];
+
+	snprintf(expected, sizeof(expected), "%llu", (unsigned long long)v);
+	assert_string_equal(closed(json_u64((uint8_t *)text, v)), expected);
+	assert_int_equal(json_u64_digits(v), strlen(expected));
+}
+
+// The number of digits is guessed from the bits: both sides of every power of ten and of two.
+static void integers_of_every_length(void **) {
+	uint64_t ten = 1;
+
+	for (int i = 0; i < 20; i++, ten *= 10)
+		for (uint64_t off = 0; off < 3; off++)
+			integer_is(ten + off - 1);
+	for (int i = 0; i < 64; i++)
+		for (uint64_t off = 0; off < 3; off++)
+			integer_is((1ull << i) + off - 1);
+	for (uint64_t v = 0; v < 20000; v++)
+		integer_is(v);
+}
+
 // Every byte at every place of the word-wise way, the input at the edge of a page.
 static void strings_come_back(void **) {
 	uint8_t in[40];
@@ -182,6 +204,7 @@ int main(void) {
 		cmocka_unit_test(doubles_as_people_write_them),
 		cmocka_unit_test(doubles_come_back_bit_for_bit),
 		cmocka_unit_test(integers),
+		cmocka_unit_test(integers_of_every_length),
 		cmocka_unit_test(strings_come_back),
 		cmocka_unit_test(base64),
 		cmocka_unit_test(values),
