@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define BURST 32
 #define POOL 16384
@@ -233,15 +234,24 @@ static int by_value(const void *a, const void *b) {
 	return (x > y) - (x < y);
 }
 
-static void report(struct gen *g, double seconds) {
+// What this thread has run: on a machine that others use too, less than the time that has passed.
+static double cpu_seconds(void) {
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void report(struct gen *g, double seconds, double cpu) {
 	qsort(g->latency_us, g->samples, sizeof(*g->latency_us), by_value);
-	printf("{\"traffic\":\"%s\",\"devices\":%u,\"seconds\":%.2f,\"sent\":%" PRIu64
-	       ",\"sent_per_s\":%.0f,\"tx_refused\":%" PRIu64 ",\"received\":%" PRIu64
-	       ",\"received_per_s\":%.0f,\"answered\":%" PRIu64 ",\"answer_errors\":%" PRIu64
-	       ",\"lost\":%" PRIu64,
+	printf("{\"traffic\":\"%s\",\"devices\":%u,\"seconds\":%.2f,\"cpu_seconds\":%.3f",
 	       g->o.receive ? "receive" : gen_traffic_label(g->o.traffic),
 	       g->o.devices,
 	       seconds,
+	       cpu);
+	printf(",\"sent\":%" PRIu64 ",\"sent_per_s\":%.0f,\"tx_refused\":%" PRIu64
+	       ",\"received\":%" PRIu64 ",\"received_per_s\":%.0f,\"answered\":%" PRIu64
+	       ",\"answer_errors\":%" PRIu64 ",\"lost\":%" PRIu64,
 	       g->sent,
 	       (double)g->sent / seconds,
 	       g->refused_tx,
@@ -377,10 +387,11 @@ int main(int argc, char **argv) {
 		return 1;
 	}
 	uint64_t received = g.received, start = rte_rdtsc();
+	double cpu = cpu_seconds();
 	traffic_run(&g);
 	g.received -= received;
 	double seconds = (double)(rte_rdtsc() - start) / (double)rte_get_tsc_hz();
-	report(&g, g.o.receive ? seconds : seconds - LINGER_S);
+	report(&g, g.o.receive ? seconds : seconds - LINGER_S, cpu_seconds() - cpu);
 	rte_eth_dev_stop(g.port);
 	rte_eth_dev_close(g.port);
 	rte_eal_cleanup();

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the benches of the whole data path share: a configuration with one worker on one DPDK device,
+sluiced around a measurement, sluice-gen, and the CPU time of each thread.
+
+CPU time is what the kernel says a thread has run, so that rates per CPU second hold on a machine
+that others use too. A thread that polls an empty queue counts as running: where the load does not
+fill the worker, the rate per CPU second of the worker is a lower bound."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+TOP = pathlib.Path(__file__).resolve().parents[1]
+BUILD = TOP / "build"
+SLUICED = str(BUILD / "dataplane" / "sluiced")
+TARGET = "10.88.0.1"
+PORTS = {"line": 8094, "json": 8095, "senml-json": 8097, "senml-cbor": 8098, "cbor": 8099, "raw": 8100}
+MEMIF_MAC = "02:53:4c:00:00:01"
+
+
+def memif(run, role, mac=None):
+    return (f"net_memif0,role={role},id=0,socket={run}/memif.sock,socket-abstract=no,rsize=11"
+            + (f",mac={mac}" if mac else ""))
+
+
+def configuration(run, device, sink="discard", brokers="embedded", polling="busy"):
+    import yaml
+    lab = yaml.safe_load((TOP / "config" / "sluice.yaml").read_text())
+    profile = {"line": "line", "raw": "by-address"}
+    return yaml.safe_dump({
+        "appliance": "bench", "lab": True, "run_dir": str(run), "state_dir": f"{run}/state", "user": "",
+        "dataplane": {"workers": 1, "memory": "1536MiB", "polling": polling, "mbufs": 32768},
+        "ports": [{"name": "wire", "devices": [device], "interfaces": [{"addresses": [f"{TARGET}/16"]}]}],
+        "listeners": [{"name": "coap", "protocol": "coap", "port": 5683, "profile": "by-path", "auth": "none", "unknown": "accept"}]
+        + [{"name": kind, "protocol": "udp", "port": port, "format": kind, "profile": profile.get(kind, "by-field"),
+            "trust": ["10.88.0.0/16"], "unknown": "accept"} for kind, port in PORTS.items()],
+        "profiles": [p for p in lab["profiles"] if p["name"] in ("by-path", "line", "by-field")]
+        + [{"name": "by-address", "device": {"from": "address"}, "route": "telemetry"}],
+        "topics": [{"name": "telemetry", "partitions": 4}, {"name": "dead-letter", "partitions": 1}],
+        "routes": [{"name": "telemetry", "topic": "telemetry", "ack": "kafka", "encoding": "json"}],
+        "coap": {"exchanges": 2000000},
+        "egress": {"sink": sink},
+        "kafka": {"brokers": brokers, "dead_letter_topic": "dead-letter", "accept_weak_topic": True},
+    })
+
+
+unbalanced = 0
+
+
+def ledger(s):
+    """For a line of output; finish() turns an unbalanced ledger into the exit status."""
+    global unbalanced
+    unbalanced += not s.balanced
+    return "ledger balanced" if s.balanced else "ledger NOT BALANCED"
+
+
+def finish():
+    sys.exit(1 if unbalanced else 0)
+
+
+def generator(device, name, *options, cpu=0):
+    return [str(BUILD / "bench" / "sluice-gen"), "--no-huge", "--no-shconf", "--no-pci", "--no-telemetry", "-m", "256",
+            f"--lcores=0@{cpu}", f"--file-prefix=gen{os.getpid()}{name}", "--log-level=*:error", f"--vdev={device}",
+            "--", *options]
+
+
+def last_json(text):
+    return json.loads([line for line in text.splitlines() if line.startswith("{")][-1])
+
+
+def generate(device, *options, bound=60):
+    """Runs sluice-gen to its end and returns what it printed."""
+    done = subprocess.run(generator(device, "client", *options), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                          text=True, timeout=bound, check=True)
+    return last_json(done.stdout)
+
+
+def thread_cpu(pid):
+    """CPU seconds by name of thread; threads of one name are added up."""
+    seconds = {}
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        try:
+            name = (task / "comm").read_text().strip()
+            ran = int((task / "schedstat").read_text().split()[0]) / 1e9
+        except FileNotFoundError:
+            continue
+        seconds[name] = seconds.get(name, 0.0) + ran
+    return seconds
+
+
+def worker_cpu(threads):
+    return sum(s for name, s in threads.items() if name.startswith("dpdk-worker"))
+
+
+class Sluiced:
+    """with Sluiced(run, configuration) as s: ...; afterwards s.after is the last status and s.balanced says
+    whether the ledger was."""
+
+    def __init__(self, run, text):
+        self.run = pathlib.Path(run)
+        (self.run / "sluice.yaml").write_text(text)
+
+    def status(self):
+        return json.loads((self.run / "status.json").read_text())
+
+    def threads(self):
+        return thread_cpu(self.process.pid)
+
+    def next_status(self):
+        """The next status that is written, and the CPU time of the threads at that moment."""
+        at = (self.run / "status.json").stat().st_mtime_ns
+        deadline = time.monotonic() + 10
+        while (self.run / "status.json").stat().st_mtime_ns == at and time.monotonic() < deadline:
+            time.sleep(0.002)
+        return self.status(), self.threads()
+
+    def __enter__(self):
+        log = open(self.run / "log", "w+", encoding="utf-8")
+        self.process = subprocess.Popen([SLUICED, "run", "--config", str(self.run / "sluice.yaml")], stdout=log, stderr=log)
+        deadline = time.monotonic() + 30
+        while not (self.run / "status.json").exists():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.process.kill()
+                sys.exit(f"sluiced did not start: {(self.run / 'log').read_text()[-2000:]}")
+            time.sleep(0.05)
+        return self
+
+    def __exit__(self, *_):
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            code = self.process.wait(60)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            code = self.process.wait()
+        self.after = self.status()
+        self.balanced = self.after["balanced"] and code == 0
