@@ -15,7 +15,7 @@
 #define CLONE_FLIPS 3 // A-B-A-B within the window: two places, not one that moved
 #define CLONE_WINDOW_NS (60 * 1000000000ll)
 #define QUOTA_BURST_NS 1000000000ull // a device may send one second's worth at once
-#define LOOKUP_TRIES 4
+#define LOOKUP_TRIES 64 // a reader that lost its CPU may find several rebuilds behind it
 #define PROFILES_MAX 1025
 
 struct slot {

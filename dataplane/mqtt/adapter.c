@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "dataplane/datagram.h"
 #include "dataplane/mqtt/adapter.h"
 #include "dataplane/mqtt/shared.h"
 #include "dataplane/packet.h"
@@ -453,6 +454,7 @@ static void listeners_fill(struct mqtt_adapter *a) {
 
 	for (uint32_t i = 0; i < c->listener_count; i++)
 		a->listeners[i] = (struct mqtt_listener) {
+			.unknown = listener_unknown_rule(&c->listeners[i]),
 			.profile = c->listeners[i].profile,
 			.format = c->listeners[i].format,
 			.tenant = c->listeners[i].realm,

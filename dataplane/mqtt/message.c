@@ -107,6 +107,7 @@ void message_submit(struct mqtt_server *m, const struct message_parts *p) {
 		.payload = p->payload,
 		.content_type = mqtt_props_bytes(p->props, MQTT_PROP_CONTENT_TYPE),
 		.retained = p->retain,
+		.unknown = l->unknown,
 		.proven = true,
 		.peer = p->peer,
 		.peer_port = p->peer_port,

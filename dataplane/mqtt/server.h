@@ -120,6 +120,7 @@ struct mqtt_listener {
 	const struct profile *profile;
 	enum payload_format format;
 	uint16_t tenant;
+	enum unknown_rule unknown; // what a device that is not in the registry may do
 	bool password; // else no authentication: the source address is the identity
 	enum mqtt_subscribe_policy subscribe;
 	// Command space of a device: a filter in which %d stands for the device's id and %c for the

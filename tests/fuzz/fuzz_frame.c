@@ -133,7 +133,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n) {
 	memcpy(copy, bytes, n);
 	decode(view_of(copy, (uint32_t)n), false);
 	decode(view_of(copy, (uint32_t)n), true);
-	frame_owner(devices, view_of(copy, (uint32_t)n), 3);
+	frame_owner(view_of(copy, (uint32_t)n), 3);
 	free(copy);
 	adapter_run(bytes, (uint32_t)n);
 	signed_run(bytes, (uint32_t)n);
