@@ -183,8 +183,6 @@ static uint32_t answer_one(struct mqtt_server *m, uint32_t s, uint8_t *out, uint
 		);
 	m->stats.acked += fl->qos > 0 && !refused;
 	m->stats.refused_acked += fl->qos > 0 && refused && reason == MQTT_SUCCESS;
-	if (m->env.ledger != nullptr)
-		m->env.ledger->acked += fl->qos > 0 && !refused;
 
 	a->head = fl->next;
 	a->in_flight -= fl->qos > 0;
