@@ -112,9 +112,19 @@ def kafka_fetch(tally):
     tally.add("kafka jars", "pass" if code == 0 else "fail", seconds, log)
 
 
+def mqttjs_fetch(tally):
+    """mqtt.js from npm, for the same reason."""
+    log = LOGS / "mqttjs-fetch.log"
+    log.unlink(missing_ok=True)
+    code, seconds = run([str(TOP / "tests" / "support" / "mqttjs" / "fetch")], log, 320)
+    tally.add("mqtt.js", "pass" if code == 0 else "fail", seconds, log)
+
+
 def functional(tally, selected):
     if not os.environ.get("SLUICE_QUICK") and selected("functional/kafka"):
         kafka_fetch(tally)
+    if selected("functional/mqtt_outage"):
+        mqttjs_fetch(tally)
     for script in sorted(p for p in FUNCTIONAL.iterdir() if p.is_file() and os.access(p, os.X_OK)):
         name = f"functional/{script.stem}"
         if not selected(name):
