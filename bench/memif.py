@@ -72,4 +72,5 @@ def main():
     rig.finish()
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -15,7 +15,6 @@
 #define SLOTS_MAX 4096
 #define HEADERS                                                                                    \
 	(sizeof(struct rte_ether_hdr) + sizeof(struct rte_ipv4_hdr) + sizeof(struct rte_udp_hdr))
-#define SOURCES 200
 
 struct slot {
 	uint16_t len;
@@ -211,7 +210,7 @@ static void slot_make(const struct gen_options *o, uint32_t index, bool malforme
 	ip->total_length = rte_cpu_to_be_16((uint16_t)(sizeof(*ip) + sizeof(*udp) + (size_t)n));
 	ip->time_to_live = 64;
 	ip->next_proto_id = IPPROTO_UDP;
-	ip->src_addr = rte_cpu_to_be_32(o->source + index % SOURCES);
+	ip->src_addr = rte_cpu_to_be_32(o->source + index % o->sources);
 	ip->dst_addr = rte_cpu_to_be_32(o->target);
 	ip->hdr_checksum = rte_ipv4_cksum(ip);
 	udp->src_port = rte_cpu_to_be_16((uint16_t)(10000 + index % 50000));

@@ -3,6 +3,7 @@
 // talks to our own sluiced only.
 #pragma once
 
+#include <rte_ether.h>
 #include <rte_mbuf.h>
 #include <rte_mempool.h>
 
@@ -17,7 +18,8 @@
 	X(GEN_CBOR, "cbor", 8099)                                                                  \
 	X(GEN_RAW, "raw", 8100)                                                                    \
 	X(GEN_COAP_NON, "coap-non", 5683)                                                          \
-	X(GEN_COAP_CON, "coap-con", 5683)
+	X(GEN_COAP_CON, "coap-con", 5683)                                                          \
+	X(GEN_MQTT, "mqtt", 1883)
 
 enum gen_traffic {
 #define X(id, label, port) id,
@@ -38,10 +40,26 @@ struct gen_options {
 	uint32_t malformed_percent;
 	uint32_t payload_bytes; // about
 	uint32_t target; // IPv4, host order
-	uint32_t source; // IPv4 of device 0; device n has source + n % 200
+	uint32_t source; // IPv4 of device 0; device n has source + n % sources
+	uint32_t sources;
 	uint16_t port;
 	bool blind; // send without knowing the peer's MAC address
 	bool receive; // only count what comes
+	// MQTT: `devices` connections, `window` messages or handshakes at once over all of them.
+	uint32_t qos; // 0 or 1
+	uint32_t inflight; // unanswered messages of a connection
+	uint32_t coalesce; // publishes per segment
+	uint32_t ack_delay_ms; // of TCP
+	uint32_t hold_s; // idle time between connecting and publishing
+};
+
+// The port as a kind of traffic with an input of its own uses it.
+struct gen_wire {
+	uint16_t port;
+	struct rte_mempool *pool;
+	const struct rte_ether_addr *mac, *peer;
+	void (*other)(void *owner, struct rte_mbuf *m); // frames that are not for it; borrowed
+	void *owner;
 };
 
 // Frames of N devices, made once; sending copies one and stamps what must differ.
@@ -55,4 +73,13 @@ void gen_frame_write(
 	uint16_t mid,
 	const uint8_t src[6],
 	const uint8_t dst[6]
+);
+
+// Connects, publishes, prints one line of JSON after each. 0, or -errno: -ETIMEDOUT if not all
+// connections came about.
+bool gen_mqtt_options_ok(const struct gen_options *o);
+int gen_mqtt_run(
+	const struct gen_options *o,
+	const struct gen_wire *wire,
+	const volatile int *stopped
 );

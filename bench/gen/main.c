@@ -25,16 +25,22 @@
 
 static const char usage[] =
 	"usage: sluice-gen [EAL options] -- --traffic KIND --target IP [options]\n"
-	"  --traffic KIND      line json senml-json senml-cbor cbor raw coap-non coap-con\n"
+	"  --traffic KIND      line json senml-json senml-cbor cbor raw coap-non coap-con mqtt\n"
 	"  --target IP         address of sluiced on this wire; --port N if not the lab's\n"
 	"  --source IP         first device address (default target + 1)\n"
-	"  --devices N         simulated devices (1000)\n"
+	"  --sources N         addresses the devices share (200)\n"
+	"  --devices N         simulated devices; --connections N is the same (1000)\n"
 	"  --rate PPS          0: as fast as possible (0)\n"
 	"  --seconds S         (5)\n"
-	"  --window N          unanswered CON requests at once (1024)\n"
+	"  --window N          unanswered requests, QoS 1 messages, handshakes (1024)\n"
 	"  --duplicates PCT    repeat the frame before (0)\n"
 	"  --malformed PCT     cut payloads short (0)\n"
 	"  --payload BYTES     of raw (100)\n"
+	"  --qos 0|1           MQTT (1)\n"
+	"  --inflight N        unanswered messages per MQTT connection (1)\n"
+	"  --coalesce N        MQTT publishes per segment (1)\n"
+	"  --ack-delay MS      before an answer is acknowledged without a publish (40)\n"
+	"  --hold S            idle time between connecting and publishing (0)\n"
 	"  --blind             do not wait for an ARP answer (the other end only receives)\n"
 	"  --receive           send nothing, count what comes: the port's receive ceiling\n";
 
@@ -53,7 +59,7 @@ struct gen {
 	uint32_t samples;
 };
 
-static volatile sig_atomic_t stopped;
+static volatile int stopped;
 
 static void on_signal(int signal) {
 	(void)signal;
@@ -268,6 +274,38 @@ static void report(struct gen *g, double seconds, double cpu) {
 	printf("}\n");
 }
 
+static bool number_set(struct gen_options *o, int option, uint32_t number) {
+	const struct {
+		int option;
+		uint32_t *where;
+	} numbers[] = {
+		{'d', &o->devices},
+		{'s', &o->seconds},
+		{'w', &o->window},
+		{'D', &o->duplicate_percent},
+		{'m', &o->malformed_percent},
+		{'b', &o->payload_bytes},
+		{'n', &o->sources},
+		{'q', &o->qos},
+		{'i', &o->inflight},
+		{'c', &o->coalesce},
+		{'a', &o->ack_delay_ms},
+		{'h', &o->hold_s},
+	};
+
+	if (option == 'p')
+		o->port = (uint16_t)number;
+	else if (option == 'r')
+		o->rate = number;
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		if (numbers[i].option == option) {
+			*numbers[i].where = number;
+			return true;
+		}
+	}
+	return option == 'p' || option == 'r';
+}
+
 static bool options_parse(int argc, char **argv, struct gen_options *o) {
 	static const struct option longs[] = {
 		{"traffic", required_argument, nullptr, 't'},
@@ -281,6 +319,13 @@ static bool options_parse(int argc, char **argv, struct gen_options *o) {
 		{"duplicates", required_argument, nullptr, 'D'},
 		{"malformed", required_argument, nullptr, 'm'},
 		{"payload", required_argument, nullptr, 'b'},
+		{"sources", required_argument, nullptr, 'n'},
+		{"connections", required_argument, nullptr, 'd'},
+		{"qos", required_argument, nullptr, 'q'},
+		{"inflight", required_argument, nullptr, 'i'},
+		{"coalesce", required_argument, nullptr, 'c'},
+		{"ack-delay", required_argument, nullptr, 'a'},
+		{"hold", required_argument, nullptr, 'h'},
 		{"blind", no_argument, nullptr, 'B'},
 		{"receive", no_argument, nullptr, 'R'},
 		{},
@@ -305,30 +350,6 @@ static bool options_parse(int argc, char **argv, struct gen_options *o) {
 			*(option == 'T' ? &o->target : &o->source) =
 				rte_be_to_cpu_32(address.s_addr);
 			break;
-		case 'p':
-			o->port = (uint16_t)number;
-			break;
-		case 'd':
-			o->devices = number;
-			break;
-		case 'r':
-			o->rate = number;
-			break;
-		case 's':
-			o->seconds = number;
-			break;
-		case 'w':
-			o->window = number;
-			break;
-		case 'D':
-			o->duplicate_percent = number;
-			break;
-		case 'm':
-			o->malformed_percent = number;
-			break;
-		case 'b':
-			o->payload_bytes = number;
-			break;
 		case 'B':
 			o->blind = true;
 			break;
@@ -336,14 +357,16 @@ static bool options_parse(int argc, char **argv, struct gen_options *o) {
 			o->receive = true;
 			break;
 		default:
-			return false;
+			if (!number_set(o, option, number))
+				return false;
 		}
 	}
 	if (o->port == 0)
 		o->port = gen_traffic_port(o->traffic);
 	if (o->source == 0)
 		o->source = o->target + 1;
-	return (o->receive || o->target != 0) && o->devices > 0 && o->window < 60000;
+	return (o->receive || o->target != 0) && o->devices > 0 && o->sources > 0
+		&& o->window < 60000 && (o->traffic != GEN_MQTT || gen_mqtt_options_ok(o));
 }
 
 static int port_start(struct gen *g) {
@@ -361,9 +384,48 @@ static int port_start(struct gen *g) {
 	return rte_eth_macaddr_get(g->port, &g->mac);
 }
 
+static int frames_run(struct gen *g) {
+	uint64_t received = g->received, start = rte_rdtsc();
+	double cpu = cpu_seconds();
+
+	traffic_run(g);
+	g->received -= received;
+	double seconds = (double)(rte_rdtsc() - start) / (double)rte_get_tsc_hz();
+	report(g, g->o.receive ? seconds : seconds - LINGER_S, cpu_seconds() - cpu);
+	return 0;
+}
+
+static void other_input(void *owner, struct rte_mbuf *m) {
+	frame_input(owner, m);
+}
+
+static int mqtt_run(struct gen *g) {
+	struct gen_wire wire = {
+		.port = g->port,
+		.pool = g->pool,
+		.mac = &g->mac,
+		.peer = &g->peer,
+		.other = other_input,
+		.owner = g,
+	};
+	int ret = gen_mqtt_run(&g->o, &wire, &stopped);
+
+	if (ret < 0)
+		fprintf(stderr, "sluice-gen: MQTT: %s\n", strerror(-ret));
+	return ret < 0 ? 1 : 0;
+}
+
 int main(int argc, char **argv) {
 	static struct gen g = {
-		.o = {.devices = 1000, .seconds = 5, .window = 1024, .payload_bytes = 100},
+		.o = {.devices = 1000,
+		      .seconds = 5,
+		      .window = 1024,
+		      .payload_bytes = 100,
+		      .sources = 200,
+		      .qos = 1,
+		      .inflight = 1,
+		      .coalesce = 1,
+		      .ack_delay_ms = 40},
 	};
 	int used = rte_eal_init(argc, argv);
 
@@ -386,14 +448,9 @@ int main(int argc, char **argv) {
 		fputs("sluice-gen: nobody answers at --target within 15 s\n", stderr);
 		return 1;
 	}
-	uint64_t received = g.received, start = rte_rdtsc();
-	double cpu = cpu_seconds();
-	traffic_run(&g);
-	g.received -= received;
-	double seconds = (double)(rte_rdtsc() - start) / (double)rte_get_tsc_hz();
-	report(&g, g.o.receive ? seconds : seconds - LINGER_S, cpu_seconds() - cpu);
+	int ret = g.o.traffic == GEN_MQTT && !g.o.receive ? mqtt_run(&g) : frames_run(&g);
 	rte_eth_dev_stop(g.port);
 	rte_eth_dev_close(g.port);
 	rte_eal_cleanup();
-	return 0;
+	return ret;
 }
