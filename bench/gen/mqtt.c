@@ -236,7 +236,8 @@ static bool connect_all(struct mqtt_load *l) {
 
 	while (l->connected + l->lost < l->o->devices && !*l->stopped
 	       && seconds_since(start) < limit) {
-		connect_some(l);
+		if (tcp_client_ready(l->tcp))
+			connect_some(l);
 		tcp_client_turn(l->tcp);
 	}
 	double seconds = seconds_since(start);
@@ -269,7 +270,8 @@ static double publish_all(struct mqtt_load *l) {
 				(uint64_t)((unsigned __int128)(now - start) * l->o->rate / hz);
 			budget = due > l->published ? due - l->published : 0;
 		}
-		publish_some(l, budget < 32 ? budget : 32);
+		if (tcp_client_ready(l->tcp))
+			publish_some(l, budget < 32 ? budget : 32);
 		tcp_client_turn(l->tcp);
 	}
 	return seconds_since(start);

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #define BURST 32
-#define TX_MAX (4 * BURST)
+#define TX_MAX (8 * BURST)
 #define PORT_BASE 4000
 #define PORTS 60000
 #define RTO_S 1
@@ -159,6 +159,10 @@ bool tcp_client_push(struct tcp_client *c, uint32_t i, uint32_t len) {
 		return false;
 	n->nxt += len;
 	return true;
+}
+
+bool tcp_client_ready(const struct tcp_client *c) {
+	return c->tx_count < BURST;
 }
 
 enum tcp_client_state tcp_client_state(const struct tcp_client *c, uint32_t conn) {
@@ -311,8 +315,10 @@ void tcp_client_turn(struct tcp_client *c) {
 		if (n > 0)
 			rte_pktmbuf_free_bulk(frames, n);
 	}
-	acks_send(c);
-	timers_run(c);
+	if (TX_MAX - c->tx_count >= BURST)
+		acks_send(c);
+	if (tcp_client_ready(c))
+		timers_run(c);
 }
 
 void tcp_client_reset_all(struct tcp_client *c) {

@@ -40,6 +40,9 @@ int tcp_client_create(
 );
 void tcp_client_destroy(struct tcp_client *c); // accepts NULL
 
+// The port takes what is given to it. Whoever has something new to send asks first: answers have
+// precedence, or a port that is full would stop us from receiving.
+bool tcp_client_ready(const struct tcp_client *c);
 bool tcp_client_connect(struct tcp_client *c, uint32_t conn);
 // The next `len` bytes of the stream in one segment; false if the window or the port is full.
 bool tcp_client_push(struct tcp_client *c, uint32_t conn, uint32_t len);

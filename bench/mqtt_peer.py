@@ -1,0 +1,155 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The same QoS 1 load on mosquitto and on sluiced, one after the other: the same kernel client
+(mqtt_publish) in a namespace, the same veth pair; its other end belongs to the kernel for mosquitto
+and to AF_XDP for sluiced. Prints messages per second, CPU time of each broker's process per message,
+and the ratio per core.
+
+bench/mqtt_peer.py [--connections N] [--inflight K] [--seconds S]    (root; inside appliance/in-root)
+
+Neither stores anything: mosquitto has no subscriber and no persistence, sluiced decodes, makes its
+records and hands them to the discard sink. The CPU time of sluiced contains its polling, so where
+the client is the limit the worker's busy time says more; both are printed."""
+
+import argparse
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+TOP = pathlib.Path(__file__).resolve().parents[1]
+BUILD = TOP / "build"
+RUN = pathlib.Path("/run/sluice")
+ADDRESS = "10.77.0.1"
+INSIDE = "SLUICE_BENCH_INSIDE"
+NETWORK = """
+mount -t sysfs sysfs /sys && mount -t tmpfs tmpfs /run && mkdir -p /run/netns /run/sluice /run/lock
+ip link set lo up && ip addr add 192.0.2.1/32 dev lo
+. tests/support/lab.sh && lab_network
+trap - EXIT
+exec python3 "$@"
+"""
+
+
+def enter():
+    """Namespaces of our own, as a functional test has them."""
+    os.environ[INSIDE] = "1"
+    os.chdir(TOP)
+    os.execvp("unshare", ["unshare", "--net", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child",
+                          "--mount-proc", "bash", "-euc", NETWORK, "peer", __file__, *sys.argv[1:]])
+
+
+def configuration(connections):
+    import yaml
+    lab = yaml.safe_load((TOP / "config" / "sluice.yaml").read_text())
+    for unused in ("frame",):
+        lab.pop(unused, None)
+    lab["user"] = ""
+    lab["listeners"] = [entry for entry in lab["listeners"] if entry["protocol"] == "mqtt"]
+    lab["profiles"] = [entry for entry in lab["profiles"] if entry["name"] == "by-path"]
+    lab["egress"] = {"sink": "discard"}
+    lab["mqtt"] = {"connections": 2 * connections + 16}
+    return yaml.safe_dump(lab)
+
+
+def cpu_seconds(pid):
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def load(broker, options):
+    client = subprocess.Popen(
+        ["ip", "netns", "exec", "dev", "taskset", "-c", "0", str(BUILD / "bench" / "mqtt_publish"), ADDRESS,
+         str(options.connections), str(options.inflight), str(options.seconds)], stdout=subprocess.PIPE, text=True)
+    if "connected" not in client.stdout.readline():
+        sys.exit("the client did not connect")
+    before = cpu_seconds(broker.pid)
+    result = json.loads(client.stdout.readline())
+    result["broker_cpu_s"] = cpu_seconds(broker.pid) - before
+    if client.wait(60) != 0:
+        sys.exit("the client did not get all its answers")
+    return result
+
+
+def until(condition, seconds, what):
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            sys.exit(what)
+        time.sleep(0.1)
+
+
+def mosquitto(options):
+    (RUN / "mosquitto.conf").write_text(f"listener 1883 {ADDRESS}\nallow_anonymous true\npersistence false\nlog_type none\n"
+                                        "set_tcp_nodelay true\nuser root\n")
+    subprocess.run(["ip", "addr", "add", f"{ADDRESS}/24", "dev", "slu0"], check=True)
+    broker = subprocess.Popen(["taskset", "-c", "1", "/usr/sbin/mosquitto", "-c", str(RUN / "mosquitto.conf")],
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        time.sleep(1)
+        return load(broker, options)
+    finally:
+        broker.send_signal(signal.SIGTERM)
+        broker.wait(10)
+        subprocess.run(["ip", "addr", "del", f"{ADDRESS}/24", "dev", "slu0"], check=True)
+
+
+def busy_ns():
+    return json.loads((RUN / "status.json").read_text())["workers"][0]["busy_ns"]
+
+
+def sluiced(options):
+    (RUN / "sluice.yaml").write_text(configuration(options.connections))
+    with open(RUN / "sluiced.log", "w", encoding="utf-8") as log:
+        broker = subprocess.Popen([str(BUILD / "dataplane" / "sluiced"), "run", "--config", str(RUN / "sluice.yaml")],
+                                  stdout=log, stderr=log)
+    try:
+        until(lambda: (RUN / "status.json").exists() or broker.poll() is not None, 40, "sluiced did not start")
+        if broker.poll() is not None:
+            sys.exit((RUN / "sluiced.log").read_text()[-2000:])
+        time.sleep(1)
+        before = busy_ns()
+        result = load(broker, options)
+        time.sleep(1.2)
+        # Connecting and the answers after the end are in it: a few per cent too much.
+        result["busy_s"] = (busy_ns() - before) / 1e9
+    finally:
+        broker.send_signal(signal.SIGTERM)
+        code = broker.wait(30)
+    if code != 0:
+        sys.exit(f"sluiced ended with status {code}")
+    return result
+
+
+def show(name, r):
+    client = r["client_cpu_s"] / r["seconds"]
+    per = r["broker_cpu_s"] / r["answered"] * 1e6
+    # The worker's polling is not work: busy time is what the messages took.
+    busy = f", worker busy {100 * r['busy_s'] / r['seconds']:.0f} % = {r['busy_s'] / r['answered'] * 1e6:.2f} us/message" if "busy_s" in r else ""
+    limit = "  (the client is the limit)" if client > 0.9 else ""
+    print(f"{name:<10} {r['answered_per_s'] / 1e3:7.1f} k messages/s  process CPU {100 * r['broker_cpu_s'] / r['seconds']:.0f} % of one core"
+          f" = {per:.2f} us/message{busy}  client CPU {100 * client:.0f} %{limit}", flush=True)
+    return per
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--connections", type=int, default=200)
+    parser.add_argument("--inflight", type=int, default=10)
+    parser.add_argument("--seconds", type=int, default=5)
+    options = parser.parse_args()
+    if INSIDE not in os.environ:
+        enter()
+    print(f"input: {options.connections} kernel TCP connections, {options.inflight} message(s) in flight each, 64 B of JSON, QoS 1, "
+          f"{options.seconds} s; client on CPU 0, mosquitto on CPU 1, sluiced with its worker on CPU 1; nothing stored")
+    theirs, ours = mosquitto(options), sluiced(options)
+    a, b = show("mosquitto", theirs), show("sluiced", ours)
+    print(f"messages per CPU second of the process, sluiced / mosquitto: {a / b:.2f}"
+          f"; by the worker's busy time: {a / (ours['busy_s'] / ours['answered'] * 1e6):.2f}")
+
+
+if __name__ == "__main__":
+    main()
