@@ -14,34 +14,26 @@ acknowledgement of that of its own."""
 
 import argparse
 import json
-import os
 import pathlib
-import signal
 import subprocess
 import sys
 import tempfile
 import time
 
-from memif import BUILD, TOP, ceiling, generator, last_json, read_status
+import rig
+from memif import ceiling
 
 
 def configuration(run, connections):
     import yaml
-    lab = yaml.safe_load((TOP / "config" / "sluice.yaml").read_text())
-    return yaml.safe_dump({
-        "appliance": "bench", "lab": True, "run_dir": str(run), "state_dir": f"{run}/state", "user": "",
-        "dataplane": {"workers": 1, "memory": "512MiB", "huge_pages": "never", "polling": "busy", "mbufs": 32768},
-        "ports": [{"name": "memif", "devices": [f"net_memif0,role=server,id=0,socket={run}/memif.sock,socket-abstract=no,rsize=11"],
-                   "interfaces": [{"addresses": ["10.88.0.1/16"]}]}],
-        "listeners": [{"name": "mqtt", "protocol": "mqtt", "port": 1883, "format": "json", "profile": "by-path",
-                       "auth": "none", "unknown": "accept"}],
-        "profiles": [p for p in lab["profiles"] if p["name"] == "by-path"],
-        "topics": [{"name": "telemetry", "partitions": 8}, {"name": "dead-letter", "partitions": 1}],
-        "routes": [{"name": "telemetry", "topic": "telemetry", "ack": "kafka", "encoding": "json"}],
-        "mqtt": {"connections": connections},
-        "egress": {"sink": "discard"},
-        "kafka": {"brokers": "embedded", "dead_letter_topic": "dead-letter", "accept_weak_topic": True},
-    })
+    c = yaml.safe_load(rig.configuration(run, rig.memif(run, "server")))
+    c["dataplane"].update(memory="512MiB", huge_pages="never")
+    c["listeners"] = [{"name": "mqtt", "protocol": "mqtt", "port": 1883, "format": "json", "profile": "by-path",
+                       "auth": "none", "unknown": "accept"}]
+    c["profiles"] = [p for p in c["profiles"] if p["name"] == "by-path"]
+    c["mqtt"] = {"connections": connections}
+    del c["coap"]
+    return yaml.safe_dump(c)
 
 
 def capacity(connections):
@@ -56,95 +48,58 @@ def resident(pid):
     raise RuntimeError("no Rss in smaps_rollup")
 
 
-def worker_cpu(pid):
-    """CPU time of the worker: the busiest thread of a busy-polling sluiced."""
-    best = 0
-    for stat in pathlib.Path(f"/proc/{pid}/task").glob("*/stat"):
-        fields = stat.read_text().rsplit(")", 1)[1].split()
-        best = max(best, int(fields[11]) + int(fields[12]))
-    return best / os.sysconf("SC_CLK_TCK")
-
-
-def start(run, connections):
-    pathlib.Path(run, "sluice.yaml").write_text(configuration(run, connections))
-    log = open(pathlib.Path(run, "log"), "w+", encoding="utf-8")
-    daemon = subprocess.Popen([str(BUILD / "dataplane" / "sluiced"), "run", "--config", f"{run}/sluice.yaml"],
-                              stdout=log, stderr=log)
-    deadline = time.monotonic() + 60
-    while not pathlib.Path(run, "status.json").exists():
-        if daemon.poll() is not None or time.monotonic() > deadline:
-            log.seek(0)
-            daemon.kill()
-            sys.exit(f"sluiced did not start: {log.read()[-2000:]}")
-        time.sleep(0.1)
-    return daemon
-
-
-def stop(daemon, seconds=60):
-    daemon.send_signal(signal.SIGTERM)
-    return daemon.wait(seconds)
-
-
 def base_memory():
-    with tempfile.TemporaryDirectory() as run:
-        daemon = start(run, 1)
-        bytes_ = resident(daemon.pid)
-        stop(daemon)
-    return bytes_
+    with tempfile.TemporaryDirectory() as run, rig.Sluiced(run, configuration(run, 1)) as s:
+        return resident(s.process.pid)
 
 
 def measure(qos, connections, options, base):
+    # QoS 0 is limited per connection only: TCP acknowledges every second segment at once.
+    inflight = max(options.coalesce, 1 if qos else 8)
     with tempfile.TemporaryDirectory() as run:
-        daemon = start(run, capacity(connections))
-        try:
-            empty = resident(daemon.pid)
-            # QoS 0 is limited per connection only: TCP acknowledges every second segment at once.
-            inflight = max(options.coalesce, 1 if qos else 8)
+        with rig.Sluiced(run, configuration(run, capacity(connections))) as s:
+            empty = resident(s.process.pid)
             sender = subprocess.Popen(
-                generator(run, "client", "--traffic", "mqtt", "--target", "10.88.0.1", "--connections", str(connections),
-                          "--qos", str(qos), "--inflight", str(inflight), "--coalesce", str(options.coalesce),
-                          "--ack-delay", "0", "--hold", "3", "--seconds", str(options.seconds)),
+                rig.generator(rig.memif(run, "client"), "client", "--traffic", "mqtt", "--target", rig.TARGET,
+                              "--connections", str(connections), "--qos", str(qos), "--inflight", str(inflight),
+                              "--coalesce", str(options.coalesce), "--ack-delay", "0", "--hold", "3",
+                              "--seconds", str(options.seconds)),
                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
             first = sender.stdout.readline()
             if not first:
                 sys.exit(f"sluice-gen: {sender.stderr.read()}")
             connected = json.loads(first)
             time.sleep(1)
-            idle = resident(daemon.pid)
-            time.sleep(2.5)
-            before, cpu, began = read_status(run), worker_cpu(daemon.pid), time.monotonic()
-            time.sleep(max(1, options.seconds - 1.5))
-            after = read_status(run)
-            share = (worker_cpu(daemon.pid) - cpu) / (time.monotonic() - began)
+            idle = resident(s.process.pid)
+            time.sleep(2.2)
+            before, threads = s.next_status()
+            time.sleep(max(0.5, options.seconds - 2.5))
+            after, threads_after = s.next_status()
             out, _ = sender.communicate(timeout=options.seconds + 60)
-            time.sleep(1.1)
-        finally:
-            code = stop(daemon)
-        final = read_status(run)
-    seconds = (after["uptime_ns"] - before["uptime_ns"]) / 1e9
-    busy = (after["workers"][0]["busy_ns"] - before["workers"][0]["busy_ns"]) / 1e9 / seconds
-    accepted = after["transports"]["mqtt"]["records"]["accepted"] - before["transports"]["mqtt"]["records"]["accepted"]
-    return {"qos": qos, "connections": connections, "connected": connected, "generator": last_json(out),
-            "publishes_per_s": accepted / seconds, "busy": min(busy, 1.0), "share": min(share, 1.0),
-            "frames_per_s": (after["frames"]["rx"] - before["frames"]["rx"]) / seconds,
-            "slot_bytes": (empty - base) / capacity(connections),
-            "grown_bytes": (idle - empty) / connections, "final": final["transports"]["mqtt"],
-            "balanced": final["balanced"] and code == 0}
+        seconds = (after["uptime_ns"] - before["uptime_ns"]) / 1e9
+        busy = (after["workers"][0]["busy_ns"] - before["workers"][0]["busy_ns"]) / 1e9 / seconds
+        share = (rig.worker_cpu(threads_after) - rig.worker_cpu(threads)) / seconds
+        accepted = [st["transports"]["mqtt"]["records"]["accepted"] for st in (before, after)]
+        frames = [st["frames"]["rx"] for st in (before, after)]
+        return {"qos": qos, "connections": connections, "connected": connected, "generator": rig.last_json(out),
+                "rate": (accepted[1] - accepted[0]) / seconds, "frames_per_s": (frames[1] - frames[0]) / seconds,
+                "busy": min(busy, 1.0), "share": min(share, 1.0), "slot_bytes": (empty - base) / capacity(connections),
+                "grown_bytes": (idle - empty) / connections, "ledger": rig.ledger(s)}
 
 
-def show(m, top):
+def show(m, cpu_top):
     g = m["generator"]
     latency = f"  PUBACK p50 {g['p50_us']} p99 {g['p99_us']} p999 {g['p999_us']} us" if "p50_us" in g else ""
     limit = "" if m["busy"] > 0.9 else "  (generator is the limit)"
     trouble = {k: g[k] for k in ("wrong_answers", "lost_connections", "retransmits", "out_of_order") if g[k]}
-    print(f"QoS {m['qos']} {m['connections']:>8} connections  {m['publishes_per_s'] / 1e3:8.1f} k publishes/s"
-          f"  {m['frames_per_s'] / 1e3:8.1f} k frames/s in ({100 * m['frames_per_s'] / top:.0f} % of ceiling)"
+    print(f"QoS {m['qos']} {m['connections']:>8} connections  {m['rate'] / 1e3:8.1f} k publishes/s"
+          f"  {m['frames_per_s'] / 1e3:8.1f} k frames/s in ({100 * m['frames_per_s'] / m['share'] / cpu_top:.0f} % of ceiling per CPU s)"
           f"  worker busy {100 * m['busy']:3.0f} % and on its core {100 * m['share']:3.0f} % of the time{limit}{latency}")
     # With few connections what grows is the packet pool.
     memory = (f"  memory {m['slot_bytes']:.0f} B per configured connection, +{m['grown_bytes']:.0f} B when connected"
               if m["connections"] >= 10000 else "")
     print(f"      connects {m['connected']['connects_per_s'] / 1e3:.1f} k/s{memory}"
-          f"  {'balanced' if m['balanced'] else 'LEDGER NOT BALANCED'}{'  ' + str(trouble) if trouble else ''}", flush=True)
+          f"  {m['ledger']}{'  ' + str(trouble) if trouble else ''}", flush=True)
 
 
 def main():
@@ -160,18 +115,19 @@ def main():
         counts = [*counts, 1000000]
     print(f"input: 64 B of JSON per publish, MQTT 3.1.1, topic of 17 B, {options.coalesce} per segment, devices in turn from "
           f"200 addresses, {options.seconds} s each; at most 1024 QoS 1 messages unanswered; JSON envelope, discard sink, one worker")
-    top = max(ceiling(2), ceiling(2))
-    print(f"memif receive ceiling {top / 1e6:.3f} M frames/s")
+    top, cpu_top = ceiling(2)
+    print(f"memif receive ceiling {top / 1e6:.3f} M frames/s, {cpu_top / 1e6:.3f} M per CPU s")
     base = base_memory()
     for qos in options.qos or [0, 1]:
         cost = {}
         for connections in counts:
             m = measure(qos, connections, options, base)
-            show(m, top)
+            show(m, cpu_top)
             # Busy time is wall time: on a machine that others use, what they took is left out.
-            cost[connections] = m["busy"] * m["share"] / m["publishes_per_s"] * 1e9 if m["publishes_per_s"] else float("nan")
+            cost[connections] = m["busy"] * m["share"] / m["rate"] * 1e9 if m["rate"] else float("nan")
         print(f"QoS {qos} worker time per publish: "
               + ", ".join(f"{n}: {c:.0f} ns (x{c / cost[counts[0]]:.2f})" for n, c in cost.items()), flush=True)
+    rig.finish()
 
 
 if __name__ == "__main__":
