@@ -101,7 +101,7 @@ def main():
           f"{options.seconds} s per line")
     for broker in (mock, kafka):
         if options.only in (None, broker.__name__):
-            for rate in options.rate or [100000, 300000]:
+            for rate in options.rate or [100000, 300000, 600000]:
                 measure(broker, options.traffic, rate, options.seconds)
     rig.finish()
 

@@ -22,6 +22,8 @@
 #define POOL 16384
 #define LATENCY_MAX 65536
 #define LINGER_S 2 // for answers after the last frame
+#define EMPTY_POLLS 1000 // of --receive, then it sleeps, so that its CPU time is that of work
+#define EMPTY_SLEEP_NS 50000
 
 static const char usage[] =
 	"usage: sluice-gen [EAL options] -- --traffic KIND --target IP [options]\n"
@@ -189,15 +191,27 @@ static unsigned transmit(struct gen *g, unsigned count) {
 	return sent;
 }
 
+static void receive_only(struct gen *g, uint64_t end) {
+	uint32_t empty = 0;
+
+	while (rte_rdtsc() < end && !stopped) {
+		empty = receive(g) > 0 ? 0 : empty + 1;
+		if (empty > EMPTY_POLLS)
+			nanosleep(&(struct timespec) {.tv_nsec = EMPTY_SLEEP_NS}, nullptr);
+	}
+}
+
 static void traffic_run(struct gen *g) {
 	uint64_t hz = rte_get_tsc_hz(), start = rte_rdtsc();
 	uint64_t end = start + g->o.seconds * hz;
 
+	if (g->o.receive) {
+		receive_only(g, end);
+		return;
+	}
 	for (uint64_t now = start; now < end && !stopped; now = rte_rdtsc()) {
 		unsigned budget = BURST;
 		receive(g);
-		if (g->o.receive)
-			continue;
 		if (g->o.rate > 0) {
 			uint64_t due =
 				(uint64_t)((unsigned __int128)(now - start) * g->o.rate / hz);
@@ -209,7 +223,7 @@ static void traffic_run(struct gen *g) {
 			transmit(g, budget);
 	}
 	end = rte_rdtsc() + LINGER_S * hz;
-	while (!g->o.receive && rte_rdtsc() < end && !stopped)
+	while (rte_rdtsc() < end && !stopped)
 		receive(g);
 }
 
