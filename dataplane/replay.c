@@ -206,6 +206,7 @@ int replay_run(const char *config_path, enum replay_out out, char *const *files,
 	r.status->worker_count = 1;
 	r.status->uptime_ns = r.worker->now_ns;
 	worker_report_now(r.worker);
+	egress_stats(r.egress, &r.status->egress);
 	status_collect(r.status, &r.worker, r.ports);
 	status_print(r.status, stderr);
 	if (!status_balanced(r.status, why, sizeof(why)))
