@@ -6,6 +6,7 @@
 #include "dataplane/datagram.h"
 #include "dataplane/frame/frame.h"
 #include "dataplane/listener.h"
+#include "dataplane/mirror/mqtt.h"
 #include "dataplane/mqtt/adapter.h"
 #include "dataplane/packet.h"
 #include "dataplane/udp/telemetry.h"
@@ -18,6 +19,8 @@
 #include <string.h>
 
 #define CRYPTO_KEYS_CACHED 1024
+#define MIRROR_STREAMS_MAX 65536
+#define MIRROR_ALIASES_MAX 64
 
 struct adapters {
 	struct worker *worker;
@@ -28,6 +31,9 @@ struct adapters {
 	struct coap_server *coap;
 	struct frame_adapter *frame;
 	struct mqtt_adapter *mqtt;
+	struct mirror_mqtt *mirror;
+	uint64_t now_ns; // of the burst
+	int64_t wall_ns;
 	uint64_t random; // state of a xorshift generator: timers need spread, not secrecy
 };
 
@@ -138,6 +144,41 @@ static int mqtt_start(struct adapters *a, const struct adapters_shared *s) {
 	return mqtt_adapter_create(&env, &a->mqtt);
 }
 
+static void mirror_flush(void *owner) {
+	struct adapters *a = owner;
+
+	pipeline_run(a->worker->pipeline, a->now_ns, a->wall_ns);
+}
+
+static const struct config_listener *mirror_listener(void *owner, const struct flow_key *key) {
+	struct adapters *a = owner;
+	const struct config_listener *l = listener_lookup(a->listeners, key);
+
+	return l != nullptr ? l : listener_lookup_port(a->listeners, key);
+}
+
+static bool mirrors(const struct worker *w) {
+	for (uint32_t p = 0; p < w->config->port_count; p++)
+		if (!w->ports[p].net.transmits)
+			return true;
+	return false;
+}
+
+static int mirror_start(struct adapters *a, const struct adapters_shared *s) {
+	const struct config *c = a->worker->config;
+	struct mirror_mqtt_env env = {
+		.adapter = adapter_env_of(a, s, TRANSPORT_MQTT),
+		.flush = mirror_flush,
+		.listener = mirror_listener,
+		.streams = RTE_MIN(c->mqtt.connections, (uint32_t)MIRROR_STREAMS_MAX),
+		.packet_max = c->mqtt.packet_max,
+		.alias_max =
+			(uint16_t)RTE_MIN(c->mqtt.topic_alias_max, (uint32_t)MIRROR_ALIASES_MAX),
+	};
+
+	return mirror_mqtt_create(&env, &a->mirror);
+}
+
 int adapters_create(struct worker *w, const struct adapters_shared *shared, struct adapters **out) {
 	struct adapters *a = rte_zmalloc("adapters", sizeof(*a), RTE_CACHE_LINE_SIZE);
 	int ret = 0;
@@ -156,6 +197,8 @@ int adapters_create(struct worker *w, const struct adapters_shared *shared, stru
 		ret = frame_start(a, shared);
 	if (ret == 0 && shared->mqtt != nullptr)
 		ret = mqtt_start(a, shared);
+	if (ret == 0 && mirrors(w) && listens(w->config, LISTEN_MQTT))
+		ret = mirror_start(a, shared);
 	if (ret != 0) {
 		adapters_destroy(a);
 		return ret;
@@ -167,6 +210,7 @@ int adapters_create(struct worker *w, const struct adapters_shared *shared, stru
 void adapters_destroy(struct adapters *a) {
 	if (a == nullptr)
 		return;
+	mirror_mqtt_destroy(a->mirror);
 	mqtt_adapter_destroy(a->mqtt);
 	coap_destroy(a->coap);
 	frame_destroy(a->frame);
@@ -226,8 +270,11 @@ datagram_input(struct adapters *a, struct rte_mbuf *m, uint64_t now_ns, int64_t 
 		.wall_ns = wall_ns,
 	};
 
+	bool mirrored = w->config->ports[p->port].role == PORT_MIRROR;
+	if (d.listener == nullptr && mirrored)
+		d.listener = listener_lookup_port(a->listeners, &p->key);
 	if (d.listener == nullptr) {
-		refuse(a, m, DROP_UDP_NO_LISTENER);
+		refuse(a, m, mirrored ? DROP_MIRROR : DROP_UDP_NO_LISTENER);
 		return false;
 	}
 	d.bytes = (uint8_t *)(uintptr_t)net_payload(m, w->linear);
@@ -268,6 +315,22 @@ static void segment_input(struct adapters *a, struct rte_mbuf *m) {
 	mqtt_adapter_segment(a->mqtt, m);
 }
 
+// Connections of others, on a mirror port or in a capture: nobody is answered. Messages have run
+// through the pipeline when this returns.
+static void mirror_input(struct adapters *a, struct rte_mbuf *m) {
+	struct worker *w = a->worker;
+	const struct packet *p = packet_of(m);
+	uint32_t len = (uint32_t)(p->payload_offset - p->l4_offset) + p->payload_len;
+	const void *tcp = rte_pktmbuf_read(m, p->l4_offset, len, w->linear);
+
+	if (a->mirror == nullptr || tcp == nullptr || mirror_listener(a, &p->key) == nullptr) {
+		w->ledger.frames.dropped[DROP_MIRROR]++;
+		return;
+	}
+	w->ledger.frames.consumed++;
+	mirror_mqtt_input(a->mirror, &p->key, view_of(tcp, len), a->now_ns, a->wall_ns);
+}
+
 void adapters_input(
 	struct adapters *a,
 	struct rte_mbuf **packets,
@@ -278,6 +341,8 @@ void adapters_input(
 	struct rte_mbuf *held[WORKER_BURST];
 	unsigned n = 0;
 
+	a->now_ns = now_ns;
+	a->wall_ns = wall_ns;
 	if (a->mqtt != nullptr)
 		mqtt_adapter_begin(a->mqtt, now_ns, wall_ns);
 	for (unsigned i = 0; i < count; i++) {
@@ -285,6 +350,9 @@ void adapters_input(
 		if (packet_of(m)->key.protocol == IPPROTO_UDP) {
 			if (datagram_input(a, m, now_ns, wall_ns))
 				held[n++] = m;
+		} else if (!a->worker->ports[packet_of(m)->port].net.transmits) {
+			mirror_input(a, m);
+			held[n++] = m;
 		} else if (a->mqtt != nullptr) {
 			segment_input(a, m);
 			held[n++] = m;
@@ -336,4 +404,8 @@ const struct coap_stats *adapters_coap_stats(const struct adapters *a) {
 
 const struct frame_stats *adapters_frame_stats(const struct adapters *a) {
 	return a->frame != nullptr ? frame_stats(a->frame) : nullptr;
+}
+
+const struct mirror_stats *adapters_mirror_stats(const struct adapters *a) {
+	return a->mirror != nullptr ? mirror_mqtt_stats(a->mirror) : nullptr;
 }

@@ -17,6 +17,7 @@ struct coap_stats;
 struct frame_devices;
 struct frame_stats;
 struct listener_table;
+struct mirror_stats;
 struct mqtt_adapter;
 struct mqtt_shared;
 struct worker;
@@ -55,4 +56,5 @@ bool adapters_idle(struct adapters *a, bool leaving);
 // Counters beyond the ledger, owned by the adapters; NULL if the protocol is not configured.
 const struct coap_stats *adapters_coap_stats(const struct adapters *a);
 struct mqtt_adapter *adapters_mqtt(struct adapters *a);
+const struct mirror_stats *adapters_mirror_stats(const struct adapters *a);
 const struct frame_stats *adapters_frame_stats(const struct adapters *a);

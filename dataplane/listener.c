@@ -31,6 +31,8 @@ struct listener_table {
 
 static const uint64_t hash_key[2] = {0x6c697374656e6572, 0x736c756963650a00};
 
+#define FAMILY_ANY 0 // the slot of a port, whatever the address
+
 static uint8_t ip_protocol(enum listener_protocol p) {
 	return p == LISTEN_MQTT ? IPPROTO_TCP : IPPROTO_UDP;
 }
@@ -90,6 +92,7 @@ static int claim_groups(struct listener_table *t, const struct config_listener *
 
 static int
 claim_listener(struct listener_table *t, const struct config *c, const struct config_listener *l) {
+	static const uint8_t any[16];
 	int ret = claim_all(t, l, l->addresses, l->address_count);
 
 	for (uint32_t i = 0; ret == 0 && l->address_count == 0 && i < c->interface_count; i++)
@@ -101,6 +104,8 @@ claim_listener(struct listener_table *t, const struct config *c, const struct co
 	// the first.
 	if (ret == 0 && l->protocol == LISTEN_COAP)
 		claim_groups(t, l);
+	if (ret == 0)
+		claim(t, l, FAMILY_ANY, any);
 	return ret;
 }
 
@@ -111,7 +116,7 @@ static uint32_t slots_needed(const struct config *c) {
 	for (uint32_t i = 0; i < c->interface_count; i++)
 		ours += c->interfaces[i].address_count;
 	for (uint32_t i = 0; i < c->listener_count; i++)
-		n += 3 + (c->listeners[i].address_count > 0 ? c->listeners[i].address_count : ours);
+		n += 4 + (c->listeners[i].address_count > 0 ? c->listeners[i].address_count : ours);
 	uint32_t size = 16;
 	while (size < 2 * n)
 		size *= 2;
@@ -150,5 +155,17 @@ listener_lookup(const struct listener_table *t, const struct flow_key *key) {
 	};
 
 	memcpy(k.address, key->local, sizeof(k.address));
+	return slot_of(t, &k)->listener;
+}
+
+const struct config_listener *
+listener_lookup_port(const struct listener_table *t, const struct flow_key *key) {
+	struct listener_key k = {
+		.realm = key->realm,
+		.port = key->local_port,
+		.family = FAMILY_ANY,
+		.protocol = key->protocol,
+	};
+
 	return slot_of(t, &k)->listener;
 }

@@ -19,3 +19,8 @@ void listener_table_destroy(struct listener_table *t); // accepts NULL
 // The listener for a packet that arrived for key->local, NULL if nobody listens there.
 const struct config_listener *
 listener_lookup(const struct listener_table *t, const struct flow_key *key);
+
+// The same for what is addressed to somebody else: by realm, port and protocol alone. Of several
+// listeners on one port the first in the configuration.
+const struct config_listener *
+listener_lookup_port(const struct listener_table *t, const struct flow_key *key);

@@ -70,6 +70,11 @@ static void frame_json(const struct out *o) {
 		INDEXED(o, frame_counter_label(c), frame.count, c);
 }
 
+static void mirror_json(const struct out *o) {
+	for (enum mirror_counter c = 0; c < MIRROR_COUNTER_COUNT; c++)
+		INDEXED(o, mirror_counter_label(c), mirror.count, c);
+}
+
 static void mqtt_json(const struct out *o) {
 	FIELD(o, "opened", mqtt.opened);
 	FIELD(o, "connected", mqtt.connected);
@@ -114,6 +119,7 @@ void status_counters_json(const struct status *s, yyjson_mut_doc *doc, yyjson_mu
 		{"tcp_closed", tcp_closed_json},
 		{"coap", coap_json},
 		{"frame", frame_json},
+		{"mirror", mirror_json},
 		{"mqtt", mqtt_json},
 		{"mqtt_ended", mqtt_ended_json},
 		{"mqtt_refused", mqtt_refused_json},

@@ -195,6 +195,8 @@ static void report_fill(struct worker *w) {
 		r->mqtt = *mqtt_adapter_stats(adapters_mqtt(w->adapters));
 		mqtt_adapter_tcp_stats(adapters_mqtt(w->adapters), &r->tcp);
 	}
+	if (adapters_mirror_stats(w->adapters) != nullptr)
+		r->mirror = *adapters_mirror_stats(w->adapters);
 	r->now_ns = w->now_ns;
 	r->busy_ns = w->busy_ns;
 	r->pressure = pipeline_pressure(w->pipeline);

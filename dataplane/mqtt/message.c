@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // From a publish to struct message, and the memory that its views may point to.
+#include "dataplane/mqtt/record_properties.h"
 #include "dataplane/mqtt/state.h"
 #include "dataplane/siphash.h"
 
@@ -45,55 +46,6 @@ struct view session_device(struct mqtt_server *m, uint32_t s) {
 	return (struct view) {0};
 }
 
-static uint32_t decimal(uint8_t *out, uint32_t v) {
-	uint8_t digits[10];
-	uint32_t n = 0, len = 0;
-
-	do {
-		digits[n++] = (uint8_t)('0' + v % 10);
-		v /= 10;
-	} while (v > 0);
-	while (n > 0)
-		out[len++] = digits[--n];
-	return len;
-}
-
-// What MQTT 5 says about a message beside its content type travels as properties of the record.
-// The names carry "mqtt." so that they do not meet a device's own.
-static uint16_t
-properties_fill(struct mqtt_server *m, const struct message_parts *parts, struct property *out) {
-	static const struct {
-		enum mqtt_prop id;
-		struct view name;
-	} carried[] = {
-		{MQTT_PROP_RESPONSE_TOPIC, VIEW_LITERAL("mqtt.response-topic")},
-		{MQTT_PROP_CORRELATION, VIEW_LITERAL("mqtt.correlation-data")},
-	};
-	const struct mqtt_props *p = parts->props;
-	uint16_t n = 0;
-
-	for (uint16_t i = 0; i < p->user_count; i++)
-		out[n++] = (struct property) {p->user[i].name, p->user[i].value};
-	if (mqtt_props_has(p, MQTT_PROP_MESSAGE_EXPIRY)) {
-		uint8_t *text = arena_take(m, 16);
-		uint32_t len = decimal(text, p->number[MQTT_PROP_MESSAGE_EXPIRY]);
-		out[n++] =
-			(struct property) {VIEW_LITERAL("mqtt.message-expiry"), view_of(text, len)};
-	}
-	if (mqtt_props_has(p, MQTT_PROP_PAYLOAD_FORMAT))
-		out[n++] = (struct property) {
-			VIEW_LITERAL("mqtt.payload-format"),
-			p->number[MQTT_PROP_PAYLOAD_FORMAT] == 1 ? VIEW_LITERAL("utf-8")
-								 : VIEW_LITERAL("bytes"),
-		};
-	for (unsigned i = 0; i < sizeof(carried) / sizeof(carried[0]); i++)
-		if (mqtt_props_has(p, carried[i].id))
-			out[n++] = (struct property) {carried[i].name, p->bytes[carried[i].id]};
-	if (parts->will)
-		out[n++] = (struct property) {VIEW_LITERAL("mqtt.will"), VIEW_LITERAL("true")};
-	return n;
-}
-
 void message_submit(struct mqtt_server *m, const struct message_parts *p) {
 	const struct mqtt_listener *l = &m->config.listeners[p->listener];
 	struct message out = {
@@ -123,7 +75,12 @@ void message_submit(struct mqtt_server *m, const struct message_parts *p) {
 		struct property *properties =
 			(void *)arena_take(m, most * (uint32_t)sizeof(*properties));
 		out.properties = properties;
-		out.property_count = properties_fill(m, p, properties);
+		bool expires = mqtt_props_has(p->props, MQTT_PROP_MESSAGE_EXPIRY);
+		uint8_t *expiry = expires ? arena_take(m, MQTT_EXPIRY_TEXT) : nullptr;
+		out.property_count = mqtt_record_properties(p->props, expiry, properties);
+		if (p->will)
+			properties[out.property_count++] =
+				(struct property) {VIEW_LITERAL("mqtt.will"), VIEW_LITERAL("true")};
 	}
 	m->stats.retained += p->retain;
 	m->submitted = true;
