@@ -45,8 +45,7 @@ def enter():
 def configuration(connections):
     import yaml
     lab = yaml.safe_load((TOP / "config" / "sluice.yaml").read_text())
-    for unused in ("frame",):
-        lab.pop(unused, None)
+    del lab["frame"]
     lab["user"] = ""
     lab["listeners"] = [entry for entry in lab["listeners"] if entry["protocol"] == "mqtt"]
     lab["profiles"] = [entry for entry in lab["profiles"] if entry["name"] == "by-path"]
