@@ -28,7 +28,8 @@ start mqttjs env NODE_PATH="$modules" node "$CLIENTS/mqttjs/outage_clients.js" 5
 
 ready() { [ "$(cat "$RUN"/{swarm,paho,mqttjs} | grep -c '^ready')" = 3 ]; }
 wait_for 30 ready || fail "not all clients are connected: $(cat "$RUN"/{swarm,paho,mqttjs}.err)"
-sleep 4
+flowing() { [ "$(status .transports.mqtt.messages.acked)" -ge 1500 ]; }
+wait_for 30 flowing || fail "acknowledged: $(status .transports.mqtt.messages)"
 kill -STOP "$kafka_pid"
 stopped=$(date +%s.%N)
 sleep "$STOP_S"
