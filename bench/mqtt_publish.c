@@ -152,9 +152,9 @@ int main(int argc, char **argv) {
 		fputs("usage: mqtt_publish HOST CONNECTIONS INFLIGHT SECONDS\n", stderr);
 		return 2;
 	}
-	unsigned count = (unsigned)atoi(argv[2]);
-	inflight = (unsigned)atoi(argv[3]);
-	double seconds = atof(argv[4]), end = now_s() + 30;
+	unsigned count = (unsigned)(int)strtol(argv[2], nullptr, 10);
+	inflight = (unsigned)(int)strtol(argv[3], nullptr, 10);
+	double seconds = strtod(argv[4], nullptr), end = now_s() + 30;
 	int poll = epoll_create1(0);
 	devices = calloc(count, sizeof(*devices));
 	if (devices == nullptr || poll < 0 || inflight < 1 || inflight > INFLIGHT_MAX)
