@@ -254,9 +254,11 @@ static int kek_read(const char *path) {
 static int listen_on(const char *path) {
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
 
-	if (strlen(path) >= sizeof(a.sun_path))
+	size_t len = strlen(path);
+
+	if (len >= sizeof(a.sun_path))
 		return -ENAMETOOLONG;
-	snprintf(a.sun_path, sizeof(a.sun_path), "%s", path);
+	memcpy(a.sun_path, path, len + 1);
 	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	unlink(path);
 	if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || chmod(path, 0666) < 0
