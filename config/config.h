@@ -7,6 +7,7 @@
 // everybody after loading, so any thread may read it.
 #pragma once
 
+#include "config/profile.h"
 #include "parsers/payload.h"
 #include "parsers/rd.h"
 
@@ -76,14 +77,6 @@ struct config_listener {
 	enum unknown_device unknown;
 };
 
-// How a device is named.
-enum device_from : uint8_t {
-	DEVICE_FROM_IDENTITY, // the transport established it (protected frame, MQTT, certificate)
-	DEVICE_FROM_PAYLOAD, // hints.device_key, SenML base name, line-protocol tag
-	DEVICE_FROM_PATH, // path segment number `device_segment` (CoAP /t/{device}/{stream} = 1)
-	DEVICE_FROM_ADDRESS, // the peer's IP address in text form
-};
-
 enum ack_contract : uint8_t { ACK_RECEIVED, ACK_KAFKA };
 enum encoding : uint8_t { ENCODING_JSON, ENCODING_ORIGINAL };
 
@@ -97,20 +90,6 @@ struct config_route {
 	uint16_t topic; // index into topics
 	enum ack_contract ack;
 	enum encoding encoding;
-};
-
-enum mqtt_subscribe_policy : uint8_t { MQTT_SUBSCRIBE_OWN, MQTT_SUBSCRIBE_REFUSE };
-
-// A device profile. Issue "record pipeline" adds fields, ranges and alerts.
-struct profile {
-	char name[CONFIG_NAME_MAX];
-	enum device_from device_from;
-	uint8_t device_segment;
-	struct payload_hints hints; // device/time/seq keys; now_ns unused here
-	const struct config_route *route;
-	enum mqtt_subscribe_policy subscribe;
-	char commands[128]; // MQTT: own command space, a filter with %d and %c
-	bool separate; // CoAP: empty ACK and separate response (else 5.03)
 };
 
 struct config_user { // MQTT `auth: password`

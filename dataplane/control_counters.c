@@ -92,6 +92,20 @@ void counters_list(struct counter_list *l, const struct status *s, bool balanced
 		    "acknowledge_p99_microseconds{transport=\"%s\"}",
 		    transport_label(t));
 	}
+	for (enum stage_counter c = 0; c < STAGE_COUNTER_COUNT; c++)
+		put(l,
+		    s->sum.stages.counters[c],
+		    false,
+		    "stage_total{stage=\"%s\",event=\"%s\"}",
+		    stage_counter_stage(c),
+		    stage_counter_label(c));
+	for (enum finding f = 0; f < FINDING_COUNT; f++)
+		put(l,
+		    s->sum.stages.found[f],
+		    false,
+		    "findings_total{finding=\"%s\",class=\"%s\"}",
+		    finding_label(f),
+		    finding_class_label(finding_class_of(f)));
 	put(l, d->made, false, "derived_made_total");
 	put(l, d->delivered, false, "derived_delivered_total");
 	put(l, d->in_flight, true, "derived_in_flight");

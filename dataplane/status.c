@@ -61,6 +61,10 @@ static const char *lost_label(unsigned r) {
 	return lost_reason_label((enum lost_reason)r);
 }
 
+static const char *found_label(unsigned f) {
+	return finding_label((enum finding)f);
+}
+
 static void print_reasons(FILE *out, const char *door, struct reasons r) {
 	for (unsigned i = 0; i < r.count; i++)
 		if (r.counters[i] > 0)
@@ -129,6 +133,9 @@ void status_print(const struct status *s, FILE *out) {
 	print_reasons(out, "dropped", (struct reasons) {f->dropped, DROP_REASON_COUNT, drop_label});
 	for (enum transport t = 0; t < TRANSPORT_COUNT; t++)
 		print_transport(s, t, out);
+	print_reasons(
+		out, "found", (struct reasons) {s->sum.stages.found, FINDING_COUNT, found_label}
+	);
 	fprintf(out,
 		"  derived         made %" PRIu64 "  delivered %" PRIu64 "  in flight %" PRIu64
 		"  shed %" PRIu64 "  lost %" PRIu64 "\n",
@@ -166,6 +173,23 @@ json_reasons(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *door, stru
 	for (unsigned i = 0; i < r.count; i++)
 		if (r.counters[i] > 0)
 			yyjson_mut_obj_add_uint(doc, o, r.label(i), r.counters[i]);
+}
+
+// Counters of one stage stand together in stage_counters.
+static void json_stages(const struct status *s, yyjson_mut_doc *doc, yyjson_mut_val *root) {
+	const struct ledger_stages *stages = &s->sum.stages;
+	yyjson_mut_val *all = yyjson_mut_obj_add_obj(doc, root, "stages");
+
+	for (enum stage_counter c = 0; c < STAGE_COUNTER_COUNT; c++) {
+		const char *stage = stage_counter_stage(c);
+		yyjson_mut_val *o = yyjson_mut_obj_get(all, stage);
+		if (o == nullptr)
+			o = yyjson_mut_obj_add_obj(doc, all, stage);
+		yyjson_mut_obj_add_uint(doc, o, stage_counter_label(c), stages->counters[c]);
+	}
+	json_reasons(
+		doc, root, "findings", (struct reasons) {stages->found, FINDING_COUNT, found_label}
+	);
 }
 
 static void json_transport(
@@ -237,6 +261,7 @@ static void json_rest(const struct status *s, yyjson_mut_doc *doc, yyjson_mut_va
 	yyjson_mut_obj_add_uint(doc, derived, "in_flight", s->sum.derived.in_flight);
 	yyjson_mut_obj_add_uint(doc, derived, "shed", s->sum.derived.shed);
 	yyjson_mut_obj_add_uint(doc, derived, "lost", s->sum.derived.lost);
+	json_stages(s, doc, root);
 	yyjson_mut_obj_add_uint(doc, egress, "submitted", s->egress.submitted);
 	yyjson_mut_obj_add_uint(doc, egress, "acknowledged", s->egress.acknowledged);
 	yyjson_mut_obj_add_uint(doc, egress, "refused", s->egress.refused);

@@ -31,36 +31,82 @@ static struct batch_entry *entry_begin(struct batch *b, struct view key) {
 	return e;
 }
 
+// A record that is held back, with the reason and its message's bytes.
+static struct dead_letter
+quarantined(const struct pipeline *p, const struct item *it, const struct record *rec) {
+	const struct message *m = &it->m;
+
+	return (struct dead_letter) {
+		.transport = m->transport,
+		.reason = "quarantined",
+		.detail = finding_label(rec->quarantine),
+		.stage = rec->quarantine == FINDING_SIGNATURE ? "match" : "validate",
+		.record = rec,
+		.profile = m->profile->name,
+		.format = payload_format_label(m->format),
+		.device = rec->device,
+		.path = m->path,
+		.peer = m->peer,
+		.peer_port = m->peer_port,
+		.realm = m->realm,
+		.rx_wall_ns = m->rx_wall_ns,
+		.epoch = m->epoch,
+		.seq = m->seq,
+		.original = m->payload,
+	};
+}
+
 static uint32_t
 record_bound(const struct pipeline *p, const struct item *it, const struct record *rec) {
-	uint32_t n = it->m.profile->route->encoding == ENCODING_ORIGINAL
-		? encode_original_bound(&p->envelope, it, rec)
-		: encode_json_bound(&p->envelope, it, rec, &p->burst.readings);
+	uint32_t n;
 
+	if (rec->quarantine != FINDING_NONE) {
+		struct dead_letter d = quarantined(p, it, rec);
+		n = dead_letter_bound(&d);
+	} else if (it->m.profile->route->encoding == ENCODING_ORIGINAL) {
+		n = encode_original_bound(&p->envelope, it, rec);
+	} else {
+		n = encode_json_bound(&p->envelope, it, rec, &p->burst.readings);
+	}
 	return n + rec->device.len;
+}
+
+static void encode_record(
+	const struct pipeline *p,
+	const struct item *it,
+	const struct record *rec,
+	struct batch *b,
+	struct batch_entry *e
+) {
+	uint8_t *at = b->buf + e->offset;
+
+	e->kind = ENTRY_RECORD;
+	if (rec->quarantine != FINDING_NONE) {
+		struct dead_letter d = quarantined(p, it, rec);
+		e->kind = ENTRY_QUARANTINED;
+		e->len = dead_letter_encode(&p->envelope, &d, at);
+	} else if (it->m.profile->route->encoding == ENCODING_ORIGINAL) {
+		encode_original(&p->envelope, it, rec, b->buf, e);
+	} else {
+		e->seq_at = e->offset + p->envelope.seq_at;
+		e->len = encode_json(&p->envelope, it, rec, &p->burst.readings, at);
+	}
 }
 
 static bool
 add_record(struct pipeline *p, const struct item *it, const struct record *rec, uint32_t ack) {
 	const struct message *m = &it->m;
 	uint32_t bound = record_bound(p, it, rec);
-	struct batch *b = batch_set_room(&p->batches, rec->egress, it->topic, bound, m->rx_ns);
+	struct batch *b = batch_set_room(&p->batches, rec->egress, rec->topic, bound, m->rx_ns);
 
 	if (b == nullptr)
 		return false;
 	struct batch_entry *e = entry_begin(b, rec->device);
-	uint8_t *at = b->buf + e->offset;
-	if (m->profile->route->encoding == ENCODING_ORIGINAL) {
-		encode_original(&p->envelope, it, rec, b->buf, e);
-	} else {
-		e->seq_at = e->offset + p->envelope.seq_at;
-		e->len = encode_json(&p->envelope, it, rec, &p->burst.readings, at);
-	}
+	encode_record(p, it, rec, b, e);
 	e->partition = rec->partition;
 	e->ack = ack;
 	e->rx_wall_ns = m->rx_wall_ns;
 	e->rx_ns = m->rx_ns;
-	e->kind = ENTRY_RECORD;
 	e->transport = m->transport;
 	uint64_t used = entry_bytes(e);
 	assert(used <= bound);
@@ -93,6 +139,17 @@ static void turn_down(const struct pipeline *p, struct item *it, enum shed_reaso
 		item_refuse(it, REFUSE_TOO_LARGE, PAYLOAD_TOO_LARGE, "encode");
 }
 
+static void count_findings(struct ledger_stages *stages, const struct record *rec) {
+	if (rec->findings == 0)
+		return;
+	for (uint32_t bits = rec->findings; bits != 0; bits &= bits - 1)
+		stages->found[__builtin_ctz(bits)]++;
+	if (rec->quarantine != FINDING_NONE)
+		stages->counters[STAGE_QUARANTINED]++;
+	else
+		stages->counters[STAGE_FLAGGED]++;
+}
+
 static void accepted(struct pipeline *p, const struct item *it) {
 	struct ledger_messages *messages = &p->env.ledger->messages[it->m.transport];
 	struct ledger_records *records = &p->env.ledger->records[it->m.transport];
@@ -102,6 +159,8 @@ static void accepted(struct pipeline *p, const struct item *it) {
 	records->accepted += it->record_count;
 	records->in_flight += it->record_count;
 	p->in_flight_records += it->record_count;
+	for (uint16_t i = 0; i < it->record_count; i++)
+		count_findings(&p->env.ledger->stages, &p->burst.records[it->first_record + i]);
 }
 
 static void admit_item(struct pipeline *p, struct item *it) {

@@ -13,7 +13,8 @@
 
 enum entry_kind : uint8_t {
 	ENTRY_RECORD, // telemetry: gets a ledger-seq
-	ENTRY_DEAD_LETTER,
+	ENTRY_QUARANTINED, // telemetry on its way to the dead-letter topic: no ledger-seq
+	ENTRY_DEAD_LETTER, // of a message that became no record
 	ENTRY_CHECKPOINT, // made and consumed by the egress thread only
 };
 

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// A burst on its way through the stages: decode, route, encode.
+// A burst on its way through the stages: decode, authorize, dedup, map, validate, match, route,
+// encode (docs/architecture.md has the drawing).
 //
 // A stage walks the items that are still ITEM_GOING and may end one: refused or shed. The readings
 // of all items of a burst share one struct readings; a burst ends where it is full.
 // Thread: the worker's own. Private to pipelines/.
 #pragma once
 
+#include "config/finding.h"
 #include "parsers/payload.h"
 #include "pipelines/record.h"
 
@@ -29,18 +31,37 @@ struct item {
 	enum refuse_reason refuse;
 	enum shed_reason shed;
 	enum payload_rc payload;
+	enum finding finding; // that refused it, FINDING_NONE if it was something else
 	const char *stage; // that refused it; a literal
 	uint16_t first_record;
 	uint16_t record_count;
-	uint16_t topic;
 	uint8_t address[ADDRESS_TEXT_MAX]; // text of the peer, where that names the device
 };
 
-// One device's fields at one device time.
+#define RECORD_FINDINGS_MAX 8
+#define STATE_NONE UINT32_MAX
+
+// What a stage found, and where.
+struct found {
+	struct view field; // its name, in the readings or the profile; empty: the record as a whole
+	uint32_t detail; // FINDING_SIGNATURE: its id; FINDING_GAP: how many; else 0
+	enum finding finding;
+};
+
+// One device's fields at one device time. Its fields are readings.fields[first_field, +
+// field_count): those of the reading, until map writes others behind the last one.
 struct record {
 	const struct reading *reading;
 	struct view device;
 	struct view claimed; // device the payload names, if it does not decide and differs
+	uint32_t state; // the device's place among the device states; STATE_NONE: it has none
+	uint32_t findings; // bits, 1u << enum finding
+	enum finding quarantine; // why it goes to the dead-letter topic; FINDING_NONE: it does not
+	uint8_t found_count; // at most RECORD_FINDINGS_MAX are kept, findings has the rest
+	struct found found[RECORD_FINDINGS_MAX];
+	uint16_t first_field;
+	uint16_t field_count;
+	uint16_t topic;
 	int32_t partition;
 	uint16_t egress;
 	uint16_t n; // place in its message
@@ -59,8 +80,13 @@ item_refuse(struct item *it, enum refuse_reason why, enum payload_rc payload, co
 	it->state = ITEM_REFUSED;
 	it->refuse = why;
 	it->payload = payload;
+	it->finding = FINDING_NONE;
 	it->stage = stage;
 }
+
+// Note a finding; the profile's action for it decides what becomes of record and message. Returns
+// false if that ended the item (refused).
+bool record_find(struct item *it, struct record *rec, struct found what, const char *stage);
 
 static inline void item_shed(struct item *it, enum shed_reason why) {
 	it->state = ITEM_SHED;

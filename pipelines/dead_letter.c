@@ -2,6 +2,7 @@
 #include "parsers/utf8.h"
 #include "pipelines/dead_letter.h"
 #include "pipelines/decode.h"
+#include "pipelines/findings_json.h"
 #include "pipelines/json_writer.h"
 
 #include <string.h>
@@ -11,7 +12,8 @@
 
 uint32_t dead_letter_bound(const struct dead_letter *d) {
 	return FIXED_BYTES + ENVELOPE_PREFIX_MAX + json_string_bound(d->device.len)
-		+ json_string_bound(d->path.len) + base64_bytes(d->original.len);
+		+ json_string_bound(d->path.len) + base64_bytes(d->original.len)
+		+ (d->record != nullptr ? findings_json_bound(d->record) : 0);
 }
 
 static uint8_t *label(uint8_t *p, const char *s) {
@@ -64,6 +66,8 @@ uint32_t dead_letter_encode(const struct envelope *e, const struct dead_letter *
 	p = JSON_LITERAL(p, ",\"seq\":");
 	p = json_u64(p, d->seq);
 	p = where(p, d);
+	if (d->record != nullptr)
+		p = findings_json(p, d->record);
 	p = JSON_LITERAL(p, ",\"format\":");
 	p = label(p, d->format);
 	p = JSON_LITERAL(p, ",\"original\":\"");

@@ -3,6 +3,7 @@
 // reason and the original bytes (docs/record.md). Hot path, pure.
 #pragma once
 
+#include "pipelines/burst.h"
 #include "pipelines/envelope.h"
 #include "pipelines/record.h"
 
@@ -11,6 +12,7 @@ struct dead_letter {
 	const char *reason; // label of a refuse_reason
 	const char *detail; // label of a payload_rc, or ""
 	const char *stage;
+	const struct record *record; // whose findings are told; nullptr: none
 	const char *profile; // "" if unknown
 	const char *format; // of the original; "record" for an encoded one
 	struct view device; // empty if unknown

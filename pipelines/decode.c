@@ -165,6 +165,12 @@ static void make_records(struct burst *b, struct item *it, uint16_t first_readin
 		struct record *rec = &b->records[b->record_count];
 		rec->reading = &b->readings.readings[i];
 		rec->claimed = (struct view) {0};
+		rec->state = STATE_NONE;
+		rec->findings = 0;
+		rec->found_count = 0;
+		rec->quarantine = FINDING_NONE;
+		rec->first_field = rec->reading->first_field;
+		rec->field_count = rec->reading->field_count;
 		rec->n = it->record_count;
 		if (!record_device(it, rec, claim)) {
 			b->record_count = it->first_record;

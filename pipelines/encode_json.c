@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "config/config.h"
 #include "pipelines/encode_json.h"
+#include "pipelines/findings_json.h"
 #include "pipelines/json_writer.h"
 
 #include <assert.h>
@@ -24,18 +25,19 @@ uint32_t encode_json_bound(
 	const struct record *rec,
 	const struct readings *readings
 ) {
-	const struct field *fields = readings->fields + rec->reading->first_field;
+	const struct field *fields = readings->fields + rec->first_field;
 	uint32_t n = FIXED_BYTES + ENVELOPE_PREFIX_MAX + 2 * json_string_bound(rec->device.len)
 		+ json_string_bound(rec->claimed.len) + json_string_bound(it->m.path.len)
 		+ json_string_bound(it->m.content_type.len) + properties_bound(&it->m);
 
-	for (uint32_t i = 0; i < rec->reading->field_count; i++) {
+	for (uint32_t i = 0; i < rec->field_count; i++) {
 		n += json_string_bound(fields[i].name.len) + json_value_bound(&fields[i].v)
 			+ FIELD_PUNCTUATION;
 		if (fields[i].unit.len > 0)
 			n += json_string_bound(fields[i].name.len)
 				+ json_string_bound(fields[i].unit.len);
 	}
+	n += findings_json_bound(rec);
 	return n;
 }
 
@@ -152,7 +154,8 @@ uint32_t encode_json(
 	p = identity(p, it, rec, reading->has_seq ? reading->seq : m->seq);
 	p = optional(p, m, rec);
 	p = flags(p, m);
-	p = values(p, readings->fields + reading->first_field, reading->field_count);
+	p = findings_json(p, rec);
+	p = values(p, readings->fields + rec->first_field, rec->field_count);
 	*p++ = '}';
 	return (uint32_t)(p - at);
 }

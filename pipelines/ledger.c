@@ -16,6 +16,25 @@ LABELS(shed_reason_label, shed_reason, SHED_REASONS, SHED_REASON_COUNT)
 LABELS(lost_reason_label, lost_reason, LOST_REASONS, LOST_REASON_COUNT)
 LABELS(transport_label, transport, TRANSPORTS, TRANSPORT_COUNT)
 
+#undef LABEL
+
+static const struct {
+	const char *stage;
+	const char *label;
+} stage_counters[STAGE_COUNTER_COUNT] = {
+#define X(id, stage, label) [id] = {stage, label},
+	STAGE_COUNTERS(X)
+#undef X
+};
+
+const char *stage_counter_stage(enum stage_counter c) {
+	return c < STAGE_COUNTER_COUNT ? stage_counters[c].stage : "?";
+}
+
+const char *stage_counter_label(enum stage_counter c) {
+	return c < STAGE_COUNTER_COUNT ? stage_counters[c].label : "?";
+}
+
 // struct ledger is nothing but counters, so adding two of them is adding words.
 static_assert(sizeof(struct ledger) % sizeof(uint64_t) == 0);
 

@@ -14,6 +14,8 @@
 // A frame handed to another worker is `handed_over` there and `taken_over` here.
 #pragma once
 
+#include "config/finding.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -117,6 +119,26 @@ enum transport : uint8_t { TRANSPORTS(X) TRANSPORT_COUNT };
 #undef X
 const char *transport_label(enum transport t);
 
+// What the stages between decode and encode did. They are no doors: the ledgers above are.
+// One line per counter: id, stage, label.
+#define STAGE_COUNTERS(X)                                                                          \
+	X(STAGE_QUARANTINED, "quarantine", "records")                                              \
+	X(STAGE_FLAGGED, "validate", "flagged")
+
+enum stage_counter : uint8_t {
+#define X(id, stage, label) id,
+	STAGE_COUNTERS(X)
+#undef X
+		STAGE_COUNTER_COUNT
+};
+const char *stage_counter_stage(enum stage_counter c);
+const char *stage_counter_label(enum stage_counter c);
+
+struct ledger_stages {
+	uint64_t found[FINDING_COUNT]; // records with that finding
+	uint64_t counters[STAGE_COUNTER_COUNT];
+};
+
 struct ledger_frames {
 	uint64_t rx;
 	uint64_t taken_over;
@@ -163,6 +185,7 @@ struct ledger {
 	struct ledger_messages messages[TRANSPORT_COUNT];
 	struct ledger_records records[TRANSPORT_COUNT];
 	struct ledger_derived derived;
+	struct ledger_stages stages;
 };
 
 // sum += one, counter by counter.

@@ -30,7 +30,8 @@ static void dead_letter_item(struct pipeline *p, const struct item *it) {
 	struct dead_letter d = {
 		.transport = it->m.transport,
 		.reason = refuse_reason_label(it->refuse),
-		.detail = it->payload != PAYLOAD_OK ? payload_rc_label(it->payload) : "",
+		.detail = it->payload != PAYLOAD_OK ? payload_rc_label(it->payload)
+						    : finding_label(it->finding),
 		.stage = it->stage,
 		.profile = it->m.profile->name,
 		.format = payload_format_label(it->m.format),

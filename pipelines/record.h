@@ -67,6 +67,7 @@ struct verdict {
 	enum refuse_reason refuse; // if refused
 	enum shed_reason shed; // if shed
 	enum payload_rc payload; // if refused as malformed
+	bool disconnect; // if refused: and end the sender's connection, where there is one
 };
 
 // How good our wall clock is; carried in every record.

@@ -88,9 +88,11 @@ static void settle_record(
 	struct ledger_records *records = &p->env.ledger->records[e->transport];
 	bool refused = result == RESULT_REFUSED;
 
-	if (!refused)
+	if (e->kind == ENTRY_QUARANTINED && !refused)
+		records->dead_lettered++;
+	else if (!refused)
 		records->delivered++;
-	else if (dead_letter_refused(p, b, e))
+	else if (e->kind == ENTRY_RECORD && dead_letter_refused(p, b, e))
 		records->dead_lettered++;
 	else
 		records->lost[LOST_SINK_PERMANENT]++;
@@ -124,7 +126,7 @@ void pipeline_complete(struct pipeline *p, struct completion c, uint64_t now_ns)
 		enum entry_result result = atomic_load_explicit(&e->result, memory_order_acquire);
 
 		assert(result != RESULT_PENDING);
-		if (e->kind == ENTRY_RECORD)
+		if (e->kind == ENTRY_RECORD || e->kind == ENTRY_QUARANTINED)
 			settle_record(p, b, e, result);
 		else
 			settle_derived(p, e, result);
