@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// The registry's changes into the device table, and the snapshot.
+#include "dataplane/control_private.h"
+#include "dataplane/log.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#define LOG_SUBSYSTEM "control"
+#define SNAPSHOT_AFTER_NS 3000000000ull // after the last change
+
+void control_snapshot_load(struct control *c) {
+	int ret = device_table_load(c->table, c->snapshot_path);
+
+	if (ret == 0)
+		log_notice(
+			"registry snapshot devices=%" PRIu32 " version=%" PRIu64,
+			device_table_count(c->table),
+			device_table_version(c->table)
+		);
+	else if (ret == -EBADMSG)
+		log_error(
+			"registry snapshot %s is corrupt and was not used: until sluice-controld "
+			"connects, listeners with unknown: refuse refuse every device",
+			c->snapshot_path
+		);
+	else if (ret != -ENOENT)
+		log_error("registry snapshot %s: %s", c->snapshot_path, strerror(-ret));
+}
+
+void control_snapshot_save(struct control *c) {
+	int ret = device_table_save(c->table, c->snapshot_path);
+
+	c->snapshot_due_ns = 0;
+	if (ret < 0)
+		log_error("registry snapshot %s: %s", c->snapshot_path, strerror(-ret));
+}
+
+static void take_devices(struct control *c, const struct channel_message *m) {
+	int ret = device_table_apply(c->table, m->elements, m->count);
+
+	if (ret == -ENOSPC && !c->full) {
+		c->full = true;
+		log_error(
+			"device table full: %" PRIu32 " devices", device_table_capacity(c->table)
+		);
+	}
+}
+
+static void transfer_end(struct control *c, const struct channel_message *m) {
+	if (c->full)
+		control_ack(
+			c,
+			m->header->seq,
+			CHANNEL_DEVICES,
+			-ENOSPC,
+			0,
+			"the device table holds %" PRIu32 " devices",
+			device_table_capacity(c->table)
+		);
+	device_table_at(c->table, c->peer_registry_id, m->header->registry_version);
+	c->snapshot_due_ns = control_monotonic_ns() + SNAPSHOT_AFTER_NS;
+	// In place: what a worker looks up from now on is new.
+	if (!c->full)
+		control_ack(
+			c,
+			m->header->seq,
+			CHANNEL_DEVICES,
+			0,
+			device_table_count(c->table),
+			"in force"
+		);
+	c->began_ns = 0;
+	c->full = false;
+}
+
+void control_take_registry(struct control *c, const struct channel_message *m) {
+	if (c->began_ns == 0)
+		c->began_ns = control_monotonic_ns();
+	if ((m->header->flags & CHANNEL_FLAG_FIRST) != 0) {
+		device_table_whole_begin(c->table);
+		c->whole = true;
+	}
+	if (m->type == CHANNEL_DEVICES)
+		take_devices(c, m);
+	if ((m->header->flags & CHANNEL_FLAG_LAST) == 0)
+		return;
+	if (c->whole)
+		device_table_whole_end(c->table);
+	c->whole = false;
+	transfer_end(c, m);
+}

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the files of control_*.c share: the connection and how to say something over it. Each takes
+// the messages of one subject; control.c has the connection and dispatches. Main thread.
+#pragma once
+
+#include "config/config.h"
+#include "controlplane/api/channel.h"
+#include "dataplane/control.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define CONTROL_REPORTS_PER_TURN 2048
+
+struct control {
+	const struct config *config;
+	struct device_table *table;
+	struct gate *gates[WORKERS_MAX];
+	struct gate *gate_memory;
+	uint16_t workers;
+	uint64_t epoch;
+	char socket_path[300];
+	char snapshot_path[300];
+	int fd;
+	bool greeted;
+	uint64_t seq;
+	uint64_t connect_due_ns, report_due_ns, snapshot_due_ns;
+	uint64_t peer_registry_id;
+	uint64_t began_ns; // of the transfer in progress
+	uint64_t number; // of the configuration in force
+	int connect_errno; // of the last try, to say it once
+	bool full; // the table, said once
+	bool whole; // the transfer in progress replaces everything
+	struct device_report reports[CONTROL_REPORTS_PER_TURN];
+	_Alignas(8) uint8_t out[CHANNEL_MESSAGE_MAX];
+	_Alignas(8) uint8_t in[CHANNEL_MESSAGE_MAX];
+};
+
+uint64_t control_monotonic_ns(void);
+
+// Where the elements of the next message are written.
+static inline void *control_element(struct control *c) {
+	return c->out + sizeof(struct channel_header);
+}
+
+// Send what stands in control_element(). What does not fit into the socket is lost: reports are
+// repeated, an unread acknowledgement makes the control plane ask again after its time.
+bool control_send(
+	struct control *c,
+	enum channel_type type,
+	uint16_t count,
+	uint16_t flags,
+	uint64_t seq
+);
+// Answer a message; `format` says why not, or what was done.
+[[gnu::format(printf, 6, 7)]] void control_ack(
+	struct control *c,
+	uint64_t seq,
+	enum channel_type type,
+	int result,
+	uint64_t number,
+	const char *format,
+	...
+);
+
+// --- control_devices.c
+
+void control_snapshot_load(struct control *c);
+void control_snapshot_save(struct control *c);
+void control_take_registry(struct control *c, const struct channel_message *m);
+
+// --- control_generation.c
+
+void control_take_generation(struct control *c, const struct channel_message *m);
+
+// --- control_flows.c
+
+void control_take_flow_list(struct control *c, const struct channel_message *m);
+
+// --- control_reports.c
+
+void control_report(struct control *c); // events
+void control_counters_send(struct control *c, const struct status *s, bool balanced);
