@@ -19,7 +19,8 @@
 	X(GEN_RAW, "raw", 8100)                                                                    \
 	X(GEN_COAP_NON, "coap-non", 5683)                                                          \
 	X(GEN_COAP_CON, "coap-con", 5683)                                                          \
-	X(GEN_MQTT, "mqtt", 1883)
+	X(GEN_MQTT, "mqtt", 1883)                                                                  \
+	X(GEN_SILENT, "silent", 1883)
 
 enum gen_traffic {
 #define X(id, label, port) id,
@@ -79,6 +80,13 @@ void gen_frame_write(
 // connections came about.
 bool gen_mqtt_options_ok(const struct gen_options *o);
 int gen_mqtt_run(
+	const struct gen_options *o,
+	const struct gen_wire *wire,
+	const volatile int *stopped
+);
+
+// TCP connections that never say anything, for o->seconds; `rate` is connects per second.
+int gen_silent_run(
 	const struct gen_options *o,
 	const struct gen_wire *wire,
 	const volatile int *stopped

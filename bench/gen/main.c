@@ -28,6 +28,8 @@
 static const char usage[] =
 	"usage: sluice-gen [EAL options] -- --traffic KIND --target IP [options]\n"
 	"  --traffic KIND      line json senml-json senml-cbor cbor raw coap-non coap-con mqtt\n"
+	"                      silent: TCP connections that say nothing, opened again when they "
+	"end\n"
 	"  --target IP         address of sluiced on this wire; --port N if not the lab's\n"
 	"  --source IP         first device address (default target + 1)\n"
 	"  --sources N         addresses the devices share (200)\n"
@@ -413,7 +415,7 @@ static void other_input(void *owner, struct rte_mbuf *m) {
 	frame_input(owner, m);
 }
 
-static int mqtt_run(struct gen *g) {
+static int tcp_run(struct gen *g) {
 	struct gen_wire wire = {
 		.port = g->port,
 		.pool = g->pool,
@@ -422,10 +424,14 @@ static int mqtt_run(struct gen *g) {
 		.other = other_input,
 		.owner = g,
 	};
-	int ret = gen_mqtt_run(&g->o, &wire, &stopped);
+	int ret = g->o.traffic == GEN_MQTT ? gen_mqtt_run(&g->o, &wire, &stopped)
+					   : gen_silent_run(&g->o, &wire, &stopped);
 
 	if (ret < 0)
-		fprintf(stderr, "sluice-gen: MQTT: %s\n", strerror(-ret));
+		fprintf(stderr,
+			"sluice-gen: %s: %s\n",
+			gen_traffic_label(g->o.traffic),
+			strerror(-ret));
 	return ret < 0 ? 1 : 0;
 }
 
@@ -462,7 +468,8 @@ int main(int argc, char **argv) {
 		fputs("sluice-gen: nobody answers at --target within 15 s\n", stderr);
 		return 1;
 	}
-	int ret = g.o.traffic == GEN_MQTT && !g.o.receive ? mqtt_run(&g) : frames_run(&g);
+	bool tcp = g.o.traffic == GEN_MQTT || g.o.traffic == GEN_SILENT;
+	int ret = tcp && !g.o.receive ? tcp_run(&g) : frames_run(&g);
 	rte_eth_dev_stop(g.port);
 	rte_eth_dev_close(g.port);
 	rte_eal_cleanup();

@@ -179,6 +179,10 @@ static bool bare_send(struct tcp_client *c, uint32_t i, uint8_t flags) {
 	return true;
 }
 
+bool tcp_client_acknowledge(struct tcp_client *c, uint32_t i) {
+	return c->conns[i].state == CLIENT_UP && bare_send(c, i, RTE_TCP_ACK_FLAG);
+}
+
 static void ack_want(struct tcp_client *c, uint32_t i) {
 	struct conn *n = &c->conns[i];
 

@@ -46,6 +46,8 @@ bool tcp_client_ready(const struct tcp_client *c);
 bool tcp_client_connect(struct tcp_client *c, uint32_t conn);
 // The next `len` bytes of the stream in one segment; false if the window or the port is full.
 bool tcp_client_push(struct tcp_client *c, uint32_t conn, uint32_t len);
+// An acknowledgement alone: all that completes the handshake of a connection that sends nothing.
+bool tcp_client_acknowledge(struct tcp_client *c, uint32_t conn);
 enum tcp_client_state tcp_client_state(const struct tcp_client *c, uint32_t conn);
 // Receives, acknowledges, retransmits, and sends what waits. Called in a loop.
 void tcp_client_turn(struct tcp_client *c);
