@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/device_table.h"
-#include "dataplane/siphash.h"
+#include "parsers/siphash.h"
 
 #include <errno.h>
 #include <limits.h>

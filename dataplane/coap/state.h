@@ -6,8 +6,8 @@
 #include "dataplane/coap/exchange.h"
 #include "dataplane/coap/pending.h"
 #include "dataplane/coap/server.h"
-#include "dataplane/siphash.h"
 #include "parsers/coap_request.h"
+#include "parsers/siphash.h"
 
 #define NANOS_PER_MS 1000000ull
 #define NANOS_PER_S 1000000000ull // DPDK has a NS_PER_S of its own, a double

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/frame/devices.h"
 #include "dataplane/frame/devices_private.h"
-#include "dataplane/siphash.h"
+#include "parsers/siphash.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -3,7 +3,7 @@
 #include "dataplane/frame/frame.h"
 #include "dataplane/frame/park.h"
 #include "dataplane/frame/receipt.h"
-#include "dataplane/siphash.h"
+#include "parsers/siphash.h"
 
 #include <errno.h>
 #include <stdlib.h>

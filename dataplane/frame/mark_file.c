@@ -8,7 +8,7 @@
 // leaves the other one as it was; the valid copy with the higher version counts. Host byte order:
 // the file belongs to one machine.
 #include "dataplane/frame/devices_private.h"
-#include "dataplane/siphash.h"
+#include "parsers/siphash.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -3,8 +3,8 @@
 #include "dataplane/mqtt/adapter.h"
 #include "dataplane/mqtt/shared.h"
 #include "dataplane/packet.h"
-#include "dataplane/siphash.h"
 #include "dataplane/tcp/tcp.h"
+#include "parsers/siphash.h"
 
 #include <rte_malloc.h>
 #include <rte_ring_elem.h>

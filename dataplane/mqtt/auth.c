@@ -2,7 +2,7 @@
 #include "dataplane/crypto/digest.h"
 #include "dataplane/mqtt/auth.h"
 #include "dataplane/mqtt/auth_secret.h"
-#include "dataplane/siphash.h"
+#include "parsers/siphash.h"
 
 #include <errno.h>
 #include <stdlib.h>

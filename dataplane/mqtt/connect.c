@@ -3,8 +3,8 @@
 // wait for somebody; the packet then lies in the pool, and the client's further bytes with the
 // caller.
 #include "dataplane/mqtt/state.h"
-#include "dataplane/siphash.h"
 #include "parsers/mqtt_encode.h"
+#include "parsers/siphash.h"
 
 #define CONNACK_MAX 256
 #define ANONYMOUS 0x80000000u

@@ -2,7 +2,7 @@
 // From a publish to struct message, and the memory that its views may point to.
 #include "dataplane/mqtt/record_properties.h"
 #include "dataplane/mqtt/state.h"
-#include "dataplane/siphash.h"
+#include "parsers/siphash.h"
 
 bool arena_reserve(struct mqtt_server *m, uint32_t bytes) {
 	if (bytes > m->arena_size)

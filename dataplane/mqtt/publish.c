@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // PUBLISH: judged, matched with what is known of its packet id, submitted or made to wait.
 #include "dataplane/mqtt/state.h"
-#include "dataplane/siphash.h"
 #include "parsers/mqtt_topic.h"
+#include "parsers/siphash.h"
 
 #define RATE_UNIT 16
 #define RATE_BURST_MAX 4000

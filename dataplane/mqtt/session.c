@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Slots of sessions and their side blocks; how a connection ends and what remains of it.
 #include "dataplane/mqtt/state.h"
-#include "dataplane/siphash.h"
 #include "parsers/mqtt_encode.h"
+#include "parsers/siphash.h"
 
 static const uint8_t end_reasons[MQTT_END_COUNT] = {
 #define X(id, label, reason) [id] = reason,

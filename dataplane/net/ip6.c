@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // IPv6 (RFC 8200) with few and short extension headers.
 #include "dataplane/net/stack.h"
-#include "dataplane/siphash.h"
+#include "parsers/siphash.h"
 
 #include <rte_byteorder.h>
 #include <rte_ip6.h>

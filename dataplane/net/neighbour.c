@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/net/neighbour.h"
 #include "dataplane/net/stack.h"
-#include "dataplane/siphash.h"
+#include "parsers/siphash.h"
 
 #include <string.h>
 

@@ -2,7 +2,7 @@
 // The way out: transport header and payload to frames, in fragments if they exceed the MTU.
 #include "dataplane/net/checksum.h"
 #include "dataplane/net/stack.h"
-#include "dataplane/siphash.h"
+#include "parsers/siphash.h"
 
 #include <rte_byteorder.h>
 #include <rte_ip4.h>

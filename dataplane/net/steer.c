@@ -2,7 +2,7 @@
 // Which worker owns a flow: never trust the queue. A port with RSS is followed as its NIC does it,
 // any other port is spread by SipHash, which the flow tables need anyway.
 #include "dataplane/net/stack.h"
-#include "dataplane/siphash.h"
+#include "parsers/siphash.h"
 
 #include <rte_byteorder.h>
 #include <rte_thash.h>

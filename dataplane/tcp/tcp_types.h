@@ -3,13 +3,13 @@
 // Nothing outside dataplane/tcp/ and its tests includes this.
 #pragma once
 
-#include "dataplane/siphash.h"
 #include "dataplane/tcp/flow_table.h"
 #include "dataplane/tcp/slab.h"
 #include "dataplane/tcp/tcp.h"
 #include "dataplane/tcp/tcp_segment.h"
 #include "dataplane/tcp/time_wait.h"
 #include "dataplane/tcp/timer_wheel.h"
+#include "parsers/siphash.h"
 
 #include <stdalign.h>
 

@@ -2,7 +2,7 @@
 // Owners: several workers on one queue, RSS followed, fragments and ICMP errors to where their flow
 // lives.
 #include "dataplane/net/net.h"
-#include "dataplane/siphash.h"
+#include "parsers/siphash.h"
 #include "rig.h"
 
 #include <arpa/inet.h>
