@@ -236,7 +236,6 @@ static void connect_try(struct control *c) {
 		.epoch = c->epoch,
 		.registry_version = device_table_version(c->table),
 		.registry_id = device_table_registry(c->table),
-		.config_generation = c->number,
 		.pid = (uint32_t)getpid(),
 		.workers = c->workers,
 	};
@@ -274,6 +273,7 @@ void control_turn(
 	}
 	if (c->fd >= 0)
 		read_messages(c);
+	control_loading_turn(c);
 	if (c->greeted && now_ns >= c->report_due_ns) {
 		c->report_due_ns = now_ns + REPORT_NS;
 		control_report(c);

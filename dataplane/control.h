@@ -4,6 +4,7 @@
 // Main thread; never blocks, and nothing here can stop a worker.
 #pragma once
 
+#include "controlplane/api/channel.h"
 #include "dataplane/gate.h"
 
 #include <stdbool.h>
@@ -11,6 +12,7 @@
 
 struct config;
 struct control;
+struct generation_loader;
 struct status;
 
 // Reserves the table of `devices` entries, loads the snapshot of the state directory if there is a
@@ -26,6 +28,15 @@ int control_create(
 void control_destroy(struct control *c);
 
 struct gate **control_gates(struct control *c);
+
+// Who takes files of `kind` (dataplane/loading.h). `loader` must outlive the control.
+void control_loader(
+	struct control *c,
+	enum generation_kind kind,
+	const struct generation_loader *loader
+);
+// A file is on its way to the workers: the next turn should come soon.
+bool control_loading(const struct control *c);
 
 // What to poll for reading besides signals; -1 if not connected.
 int control_fd(const struct control *c);

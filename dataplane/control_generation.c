@@ -1,34 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
+// Files that the control plane announces: configuration, signatures.
 #include "dataplane/control_private.h"
 
-#include <errno.h>
 #include <string.h>
 
-void control_take_generation(struct control *c, const struct channel_message *m) {
-	const struct channel_generation *g = m->elements;
-	struct config_error error;
-	struct config *loaded = nullptr;
-	uint32_t count = 0;
+static void ack_send(struct control *c, uint64_t seq, const struct channel_ack *a) {
+	memcpy(control_element(c), a, sizeof(*a));
+	control_send(c, CHANNEL_ACK, 1, 0, seq);
+}
 
-	int ret = config_load(g->path, &loaded, &error, 1, &count);
-	config_free(loaded);
-	if (ret < 0)
-		control_ack(
-			c,
-			m->header->seq,
-			CHANNEL_GENERATION,
-			-EINVAL,
-			0,
-			"%.200s",
-			count > 0 ? error.text : strerror(-ret)
-		);
-	else
-		control_ack(
-			c,
-			m->header->seq,
-			CHANNEL_GENERATION,
-			0,
-			g->number,
-			"checked by sluiced; in force after its restart"
-		);
+void control_take_generation(struct control *c, const struct channel_message *m) {
+	struct channel_ack a;
+
+	if (loading_begin(&c->loading, m->elements, m->header->seq, control_monotonic_ns(), &a))
+		ack_send(c, m->header->seq, &a);
+}
+
+// Whoever announced a file may be gone by now: then nobody is told, and asks again.
+void control_loading_turn(struct control *c) {
+	struct channel_ack a;
+	uint64_t seq;
+
+	for (enum generation_kind k = 0; k < GENERATION_KIND_COUNT; k++) {
+		if (!loading_turn(&c->loading, k, control_monotonic_ns(), &seq, &a))
+			continue;
+		a.workers = c->workers;
+		ack_send(c, seq, &a);
+	}
+}
+
+void control_loader(
+	struct control *c,
+	enum generation_kind kind,
+	const struct generation_loader *loader
+) {
+	c->loading.jobs[kind].loader = loader;
+}
+
+bool control_loading(const struct control *c) {
+	for (enum generation_kind k = 0; k < GENERATION_KIND_COUNT; k++)
+		if (c->loading.jobs[k].running)
+			return true;
+	return false;
 }

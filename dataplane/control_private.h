@@ -6,6 +6,7 @@
 #include "config/config.h"
 #include "controlplane/api/channel.h"
 #include "dataplane/control.h"
+#include "dataplane/loading.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -27,7 +28,7 @@ struct control {
 	uint64_t connect_due_ns, report_due_ns, snapshot_due_ns;
 	uint64_t peer_registry_id;
 	uint64_t began_ns; // of the transfer in progress
-	uint64_t number; // of the configuration in force
+	struct loading loading;
 	int connect_errno; // of the last try, to say it once
 	bool full; // the table, said once
 	bool whole; // the transfer in progress replaces everything
@@ -72,6 +73,7 @@ void control_take_registry(struct control *c, const struct channel_message *m);
 // --- control_generation.c
 
 void control_take_generation(struct control *c, const struct channel_message *m);
+void control_loading_turn(struct control *c); // acknowledges what has come to an end
 
 // --- control_flows.c
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "config/config.h"
 #include "dataplane/adapters.h"
+#include "dataplane/config_loader.h"
 #include "dataplane/control.h"
 #include "dataplane/daemon.h"
 #include "dataplane/eal.h"
@@ -36,6 +37,7 @@
 #define TOPICS_RESOLVE_MS 15000
 #define MARKS_EVERY_MS 20 // how soon a device that runs ahead gets its next replay mark
 #define SUPERVISE_MS 250
+#define LOADING_EVERY_MS 1 // while workers take over a new generation
 #define STATUS_EVERY_NS 1000000000ull
 #define EGRESS_STOP_MS 500
 
@@ -187,8 +189,10 @@ static int shared_start(struct daemon *d, char *why, size_t why_len) {
 	ret = control_create(c, d->worker_count, s->secret, s->appliance_epoch, &d->control);
 	if (ret != 0)
 		snprintf(why, why_len, "no memory for the device table");
-	else
+	else {
 		s->gates = control_gates(d->control);
+		control_loader(d->control, GENERATION_CONFIG, &config_loader);
+	}
 	return ret;
 }
 
@@ -293,6 +297,12 @@ static bool wait_for_work(struct daemon *d, int timeout_ms) {
 	return poll(fds, 2, timeout_ms) > 0 && fds[0].revents != 0 && stop_requested(d);
 }
 
+static int turn_ms(const struct daemon *d) {
+	if (control_loading(d->control))
+		return LOADING_EVERY_MS;
+	return d->frame_devices != nullptr ? MARKS_EVERY_MS : SUPERVISE_MS;
+}
+
 static void supervise(struct daemon *d, unsigned for_s) {
 	uint64_t end_ns = for_s > 0 ? clock_now_ns(&d->clock) + for_s * 1000000000ull : UINT64_MAX;
 	uint64_t status_ns = 0;
@@ -300,7 +310,7 @@ static void supervise(struct daemon *d, unsigned for_s) {
 	bool alarmed = false;
 
 	while (clock_now_ns(&d->clock) < end_ns) {
-		if (wait_for_work(d, d->frame_devices != nullptr ? MARKS_EVERY_MS : SUPERVISE_MS))
+		if (wait_for_work(d, turn_ms(d)))
 			break;
 		marks_flush(d);
 		bool due = clock_now_ns(&d->clock) >= status_ns;

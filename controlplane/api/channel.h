@@ -19,7 +19,7 @@
 #include <stdint.h>
 
 #define CHANNEL_MAGIC 0x43554c53u // "SLUC"
-#define CHANNEL_VERSION 1
+#define CHANNEL_VERSION 2
 #define CHANNEL_MESSAGE_MAX 32768u
 #define CHANNEL_NAME_MAX 64 // of a device id
 #define CHANNEL_PATTERN_MAX 128
@@ -81,7 +81,7 @@ struct channel_hello {
 	uint64_t epoch; // of the appliance, as sluiced counts its starts
 	uint64_t registry_version; // 0: send everything
 	uint64_t registry_id; // which registry that version belongs to; random at its creation
-	uint64_t config_generation;
+	uint64_t config_generation; // in force; 0: the file as it was at the start
 	uint32_t pid;
 	uint16_t workers;
 	uint16_t reserved;
@@ -102,10 +102,12 @@ struct channel_ack {
 	uint16_t type; // what was acknowledged
 	uint16_t workers; // that use it
 	uint64_t apply_ns; // from the last byte received to the last worker
-	uint64_t number; // generation, flows hit
+	uint64_t number; // generation in force, flows hit
+	uint32_t pending; // GENERATION: options that take effect at the next start only
+	uint32_t reserved;
 	char text[CHANNEL_TEXT_MAX]; // why not
 };
-static_assert(sizeof(struct channel_ack) == 280);
+static_assert(sizeof(struct channel_ack) == 288);
 
 // The states a device can be in; the registry, the API and the data plane count them alike.
 #define DEVICE_STATES(X)                                                                           \
@@ -178,9 +180,15 @@ static_assert(sizeof(struct channel_credential) == 232);
 
 enum generation_kind : uint32_t { GENERATION_CONFIG, GENERATION_SIGNATURES, GENERATION_KIND_COUNT };
 
+enum generation_flag : uint32_t {
+	GENERATION_CHECK = 1 << 0, // say what would come of it, and change nothing
+	GENERATION_LATER =
+		1 << 1, // if anything needs a restart, leave all of it for the next start
+};
+
 struct channel_generation {
 	uint32_t kind;
-	uint32_t reserved;
+	uint32_t flags; // enum generation_flag
 	uint64_t number;
 	uint8_t sha256[32]; // of the file; another content is refused
 	char path[CHANNEL_TEXT_MAX];
