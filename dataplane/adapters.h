@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 struct adapters;
+struct blocks;
 struct coap_stats;
 struct frame_devices;
 struct frame_stats;
@@ -30,6 +31,7 @@ struct adapters_shared {
 	uint64_t secret[2]; // SipHash key of this start
 	uint64_t identity[2]; // SipHash key that names records, from the state directory
 	uint64_t appliance_epoch;
+	struct blocks *blocks; // who may not; NULL in a replay
 	struct gate **gates; // one per worker: who may send
 };
 

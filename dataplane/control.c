@@ -46,7 +46,9 @@ int control_create(
 	c->fd = -1;
 	c->gate_memory = aligned_alloc(64, workers * sizeof(struct gate));
 	if (c->gate_memory == nullptr
-	    || device_table_create(DEVICES_DEFAULT, secret, &c->table) != 0) {
+	    || device_table_create(DEVICES_DEFAULT, secret, &c->table) != 0
+	    || blocks_create(workers, secret, &c->blocks) != 0) {
+		device_table_destroy(c->table);
 		free(c->gate_memory);
 		free(c);
 		return -ENOMEM;
@@ -55,13 +57,16 @@ int control_create(
 	for (uint16_t w = 0; w < workers; w++) {
 		c->gates[w] = &c->gate_memory[w];
 		c->gates[w]->table = c->table;
+		c->gates[w]->blocks = c->blocks;
 		c->gates[w]->worker = w;
 	}
 	snprintf(c->socket_path, sizeof(c->socket_path), "%s/channel.sock", config->run_dir);
 	snprintf(
 		c->snapshot_path, sizeof(c->snapshot_path), "%s/devices.snapshot", config->state_dir
 	);
+	snprintf(c->blocks_path, sizeof(c->blocks_path), "%s/blocks.snapshot", config->state_dir);
 	control_snapshot_load(c);
+	control_blocks_load(c);
 	*out = c;
 	return 0;
 }
@@ -74,8 +79,13 @@ void control_destroy(struct control *c) {
 	if (c->fd >= 0)
 		close(c->fd);
 	device_table_destroy(c->table);
+	blocks_destroy(c->blocks);
 	free(c->gate_memory);
 	free(c);
+}
+
+struct blocks *control_blocks(struct control *c) {
+	return c->blocks;
 }
 
 struct gate **control_gates(struct control *c) {
@@ -155,6 +165,7 @@ void control_ack(
 static void take_hello(struct control *c, const struct channel_hello *h) {
 	c->peer_registry_id = h->registry_id;
 	c->greeted = true;
+	control_blocks_connected(c);
 	c->report_due_ns = 0;
 	log_notice(
 		"control plane connected build=%s registry=%" PRIu64, h->build, h->registry_version
@@ -178,6 +189,9 @@ static void message_take(struct control *c, const struct channel_message *m) {
 	case CHANNEL_CLAIMS:
 	case CHANNEL_CREDENTIALS:
 		control_take_registry(c, m);
+		break;
+	case CHANNEL_BLOCKS:
+		control_take_blocks(c, m);
 		break;
 	case CHANNEL_GENERATION:
 		control_take_generation(c, m);
@@ -274,6 +288,7 @@ void control_turn(
 	if (c->fd >= 0)
 		read_messages(c);
 	control_loading_turn(c);
+	control_blocks_turn(c);
 	if (c->greeted && now_ns >= c->report_due_ns) {
 		c->report_due_ns = now_ns + REPORT_NS;
 		control_report(c);

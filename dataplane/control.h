@@ -28,6 +28,7 @@ int control_create(
 void control_destroy(struct control *c);
 
 struct gate **control_gates(struct control *c);
+struct blocks *control_blocks(struct control *c);
 
 // Who takes files of `kind` (dataplane/loading.h). `loader` must outlive the control.
 void control_loader(

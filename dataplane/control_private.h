@@ -16,12 +16,14 @@
 struct control {
 	const struct config *config;
 	struct device_table *table;
+	struct blocks *blocks;
 	struct gate *gates[WORKERS_MAX];
 	struct gate *gate_memory;
 	uint16_t workers;
 	uint64_t epoch;
 	char socket_path[300];
 	char snapshot_path[300];
+	char blocks_path[300];
 	int fd;
 	bool greeted;
 	uint64_t seq;
@@ -31,6 +33,7 @@ struct control {
 	struct loading loading;
 	int connect_errno; // of the last try, to say it once
 	bool full; // the table, said once
+	bool blocks_old; // the file is older than the blocks
 	bool whole; // the transfer in progress replaces everything
 	struct device_report reports[CONTROL_REPORTS_PER_TURN];
 	_Alignas(8) uint8_t out[CHANNEL_MESSAGE_MAX];
@@ -69,6 +72,14 @@ bool control_send(
 void control_snapshot_load(struct control *c);
 void control_snapshot_save(struct control *c);
 void control_take_registry(struct control *c, const struct channel_message *m);
+
+// --- control_blocks.c
+
+void control_blocks_load(struct control *c);
+// Takes what workers asked for, ends what is over, saves what changed, reports bans of signatures.
+void control_blocks_turn(struct control *c);
+void control_blocks_connected(struct control *c); // what was reported may have been lost
+void control_take_blocks(struct control *c, const struct channel_message *m);
 
 // --- control_generation.c
 

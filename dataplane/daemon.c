@@ -187,10 +187,11 @@ static int shared_start(struct daemon *d, char *why, size_t why_len) {
 	if (ret != 0)
 		return ret;
 	ret = control_create(c, d->worker_count, s->secret, s->appliance_epoch, &d->control);
-	if (ret != 0)
+	if (ret != 0) {
 		snprintf(why, why_len, "no memory for the device table");
-	else {
+	} else {
 		s->gates = control_gates(d->control);
+		s->blocks = control_blocks(d->control);
 		control_loader(d->control, GENERATION_CONFIG, &config_loader);
 	}
 	return ret;

@@ -81,6 +81,33 @@ static void judge_known(struct gate *g, struct judgement *j, const struct device
 	}
 }
 
+// What an operator or a signature has decided about the device or its address comes before what the
+// registry says of it.
+static bool judge_blocks(struct gate *g, struct judgement *j, const struct device_entry *e) {
+	struct device_contact c;
+
+	if (g->blocks == NULL)
+		return false;
+	struct channel_address peer = peer_of(j->message);
+	enum block_verdict v =
+		blocks_judge(g->blocks, j->device, &peer, j->records, j->message->rx_ns);
+	if (v == BLOCK_NONE)
+		return false;
+	j->rc = v == BLOCK_REFUSED ? JUDGED_BLOCKED : JUDGED_QUOTA;
+	if (e->slot == DEVICE_NONE)
+		return true;
+	c = (struct device_contact) {
+		.peer_hash = peer_hash(j->message),
+		.transport = j->message->transport,
+		.peer = peer,
+		.wall_ns = j->message->rx_wall_ns,
+	};
+	device_table_refused(
+		g->table, e->slot, &c, v == BLOCK_REFUSED ? REFUSE_BLOCKED : REFUSE_REASON_COUNT
+	);
+	return true;
+}
+
 void gate_judge(void *gate, struct judgement *j, uint32_t n) {
 	struct device_entry entries[DEVICE_BURST];
 	struct view names[DEVICE_BURST] = {0};
@@ -91,6 +118,8 @@ void gate_judge(void *gate, struct judgement *j, uint32_t n) {
 		names[i] = j[i].device;
 	device_table_lookup(g->table, names, n, entries);
 	for (uint32_t i = 0; i < n; i++) {
+		if (judge_blocks(g, &j[i], &entries[i]))
+			continue;
 		if (entries[i].slot == DEVICE_NONE)
 			judge_unknown(g, &j[i]);
 		else

@@ -3,6 +3,7 @@
 // the control plane. One per worker.
 #pragma once
 
+#include "dataplane/blocks.h"
 #include "dataplane/device_table.h"
 #include "pipelines/authorize.h"
 
@@ -24,6 +25,7 @@ struct gate_note {
 struct gate {
 	// [fixed]
 	struct device_table *table;
+	struct blocks *blocks; // NULL: none
 	uint16_t worker;
 	// [w>c] a ring: when it is full, notes are lost and counted, devices are refused all the
 	// same

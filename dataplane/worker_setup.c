@@ -85,6 +85,7 @@ static int net_start(struct worker *w, const struct worker_env *env) {
 		.ports = ports,
 		.pool = w->pool,
 		.secret = {env->shared->secret[0], env->shared->secret[1]},
+		.blocks = env->shared->blocks,
 		.frames = &w->ledger.frames,
 		.transmit = worker_transmit,
 		.punt = worker_punt,

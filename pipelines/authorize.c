@@ -24,6 +24,9 @@ static void verdict_apply(struct item *it, enum judgement_rc rc) {
 	case JUDGED_STATE:
 		item_refuse(it, REFUSE_DEVICE_STATE, PAYLOAD_OK, STAGE);
 		return;
+	case JUDGED_BLOCKED:
+		item_refuse(it, REFUSE_BLOCKED, PAYLOAD_OK, STAGE);
+		return;
 	case JUDGED_QUOTA:
 		item_shed(it, SHED_QUOTA);
 		return;

@@ -13,6 +13,7 @@ enum judgement_rc : uint8_t {
 	JUDGED_OK,
 	JUDGED_UNKNOWN, // REFUSE_DEVICE_UNKNOWN
 	JUDGED_STATE, // REFUSE_DEVICE_STATE: pending, suspended, revoked
+	JUDGED_BLOCKED, // REFUSE_BLOCKED
 	JUDGED_QUOTA, // SHED_QUOTA: later
 };
 

@@ -36,6 +36,7 @@
 	X(DROP_IP_CHECKSUM, "ip-checksum")                                                         \
 	X(DROP_IP_SOURCE, "ip-source-invalid")                                                     \
 	X(DROP_IP_NOT_OURS, "ip-not-ours")                                                         \
+	X(DROP_BLOCKED, "source-blocked")                                                          \
 	X(DROP_IP_TTL, "ip-hop-limit")                                                             \
 	X(DROP_IP_OPTIONS, "ip-options")                                                           \
 	X(DROP_IP6_EXTENSION, "ip6-extension")                                                     \
@@ -71,6 +72,7 @@
 	X(REFUSE_NO_DEVICE, "no-device")                                                           \
 	X(REFUSE_DEVICE_UNKNOWN, "device-unknown")                                                 \
 	X(REFUSE_DEVICE_STATE, "device-not-active")                                                \
+	X(REFUSE_BLOCKED, "blocked")                                                               \
 	X(REFUSE_CLAIM, "claim-denied")                                                            \
 	X(REFUSE_UNTRUSTED, "source-untrusted")                                                    \
 	X(REFUSE_PROTECTION, "protection-failed")                                                  \

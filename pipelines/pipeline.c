@@ -58,7 +58,8 @@ static void turn_away(struct pipeline *p, const struct item *it) {
 		v.outcome = OUTCOME_REFUSED;
 		messages->refused[it->refuse]++;
 		// Who may not send does not write to the dead-letter topic either.
-		if (it->refuse != REFUSE_DEVICE_UNKNOWN && it->refuse != REFUSE_DEVICE_STATE)
+		if (it->refuse != REFUSE_DEVICE_UNKNOWN && it->refuse != REFUSE_DEVICE_STATE
+		    && it->refuse != REFUSE_BLOCKED)
 			dead_letter_item(p, it);
 	} else {
 		v.outcome = OUTCOME_SHED;

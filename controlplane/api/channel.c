@@ -78,6 +78,12 @@ static bool action_ok(const struct channel_flow_action *a) {
 		&& address_ok(&a->peer) && TERMINATED(a->reason);
 }
 
+static bool block_ok(const struct channel_block *b) {
+	return b->op < CHANNEL_OP_COUNT && b->action < BLOCK_ACTION_COUNT
+		&& b->device_len <= CHANNEL_NAME_MAX && address_ok(&b->peer)
+		&& TERMINATED(b->reason);
+}
+
 static bool generation_ok(const struct channel_generation *g) {
 	return g->kind < GENERATION_KIND_COUNT && TERMINATED(g->path);
 }
@@ -112,6 +118,8 @@ static bool element_ok(enum channel_type type, const void *e) {
 		return action_ok(e);
 	case CHANNEL_WHY:
 		return ((const struct channel_why *)e)->device_len <= CHANNEL_NAME_MAX;
+	case CHANNEL_BLOCKS:
+		return block_ok(e);
 	default:
 		return false;
 	}

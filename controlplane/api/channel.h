@@ -39,7 +39,8 @@
 	X(CHANNEL_FLOW_LIST, "flow-list", struct channel_flow_query)                               \
 	X(CHANNEL_FLOWS, "flows", struct channel_flow)                                             \
 	X(CHANNEL_FLOW_ACTION, "flow-action", struct channel_flow_action)                          \
-	X(CHANNEL_WHY, "why", struct channel_why)
+	X(CHANNEL_WHY, "why", struct channel_why)                                                  \
+	X(CHANNEL_BLOCKS, "blocks", struct channel_block)
 
 enum channel_type : uint16_t {
 	CHANNEL_NONE, // 0 is no message
@@ -260,6 +261,25 @@ struct channel_flow {
 	int64_t seen_ns; // wall clock of the last activity
 };
 static_assert(sizeof(struct channel_flow) == 152);
+
+enum block_action : uint8_t { BLOCK_ACTION_BLOCK, BLOCK_ACTION_LIMIT, BLOCK_ACTION_COUNT };
+
+// Who may not send, or only so much. From the registry: PUT and REMOVE, whole sets between FIRST
+// and LAST. From sluiced: a ban that a signature asked for.
+struct channel_block {
+	uint64_t id; // of the registry; 0: not known there
+	uint64_t for_s; // time left, 0: for ever
+	uint32_t records_per_s; // of a limit
+	uint32_t signature; // that asked for it, 0: an operator did
+	uint8_t op;
+	uint8_t action;
+	uint8_t device_len; // 0: by address
+	uint8_t reserved[5];
+	struct channel_address peer;
+	char device[CHANNEL_NAME_MAX];
+	char reason[64];
+};
+static_assert(sizeof(struct channel_block) == 184);
 
 enum flow_action : uint8_t {
 	FLOW_DROP, // end it; the device may come back

@@ -21,6 +21,7 @@ uint8_t flight_reason(enum refuse_reason r) {
 	case REFUSE_NO_DEVICE:
 	case REFUSE_DEVICE_UNKNOWN:
 	case REFUSE_DEVICE_STATE:
+	case REFUSE_BLOCKED:
 	case REFUSE_CLAIM:
 	case REFUSE_UNTRUSTED:
 		return MQTT_NOT_AUTHORIZED;

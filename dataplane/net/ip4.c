@@ -126,6 +126,8 @@ enum drop_reason ip4_input(struct net *n, struct rte_mbuf *m) {
 		    || is_subnet_broadcast(i, (const uint8_t *)&h->src_addr)
 	    ))
 		return DROP_IP_SOURCE;
+	if (unlikely(net_blocked(n, i, 4, (const uint8_t *)&h->src_addr)))
+		return DROP_BLOCKED;
 	if (likely(n->ports[p->port].transmits)) {
 		bad = destination_check(n, m, i, (const uint8_t *)&h->dst_addr);
 		if (bad != DROP_NONE)

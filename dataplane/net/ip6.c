@@ -237,6 +237,8 @@ enum drop_reason ip6_input(struct net *n, struct rte_mbuf *m) {
 	h = (const struct rte_ipv6_hdr *)header_of(m);
 	if (unlikely(!source_valid(i, h)))
 		return DROP_IP_SOURCE;
+	if (unlikely(net_blocked(n, i, 6, h->src_addr.a)))
+		return DROP_BLOCKED;
 	if (likely(n->ports[p->port].transmits)) {
 		bad = destination_check(n, m, i, h);
 		if (bad != DROP_NONE)

@@ -23,6 +23,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct blocks;
 struct config;
 struct net;
 
@@ -48,6 +49,7 @@ struct net_env {
 	const struct net_port *ports; // config->port_count
 	struct rte_mempool *pool; // private area PACKET_PRIV_SIZE
 	uint64_t secret[2]; // SipHash key, the same for all workers
+	const struct blocks *blocks; // sources that may not send; NULL: none
 	struct ledger_frames *frames;
 	// Both take ownership of the mbuf. A full ring or queue is theirs to count and free.
 	void (*transmit)(void *owner, uint16_t port, struct rte_mbuf *m);

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "config/config.h"
+#include "dataplane/blocks.h"
 #include "dataplane/net/neighbour.h"
 #include "dataplane/net/net.h"
 #include "dataplane/net/rate.h"
@@ -134,6 +135,16 @@ bool net_group_ours(const struct net_interface *i, uint8_t family, const void *a
 const uint8_t *net_source_for(const struct net_interface *i, uint8_t family, const uint8_t *remote);
 struct net_interface *
 net_interface_for(struct net *n, const struct flow_key *key, const struct net_path *path);
+
+// True if nothing may come from there; counted by the caller as DROP_BLOCKED.
+static inline bool net_blocked(
+	const struct net *n,
+	const struct net_interface *i,
+	uint8_t family,
+	const uint8_t *source
+) {
+	return n->env.blocks != NULL && blocks_source(n->env.blocks, family, source, i->realm);
+}
 
 // eth.c
 

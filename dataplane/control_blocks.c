@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// Blocks between the registry, the file in the state directory and the workers' table.
+#include "dataplane/control_private.h"
+#include "dataplane/log.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#define LOG_SUBSYSTEM "control"
+
+void control_blocks_load(struct control *c) {
+	int ret = blocks_load(c->blocks, c->blocks_path);
+	struct blocks_stats s;
+
+	blocks_stats(c->blocks, &s);
+	if (ret == 0)
+		log_notice(
+			"blocks loaded blocked=%" PRIu32 " limited=%" PRIu32, s.blocked, s.limited
+		);
+	else if (ret == -EBADMSG)
+		log_error(
+			"blocks %s are corrupt and were not used: nothing is blocked until "
+			"sluice-controld connects",
+			c->blocks_path
+		);
+	else if (ret != -ENOENT)
+		log_error("blocks %s: %s", c->blocks_path, strerror(-ret));
+	(void)blocks_turn(c->blocks); // what was just loaded need not be saved
+}
+
+void control_blocks_connected(struct control *c) {
+	blocks_report_again(c->blocks);
+}
+
+static void report(struct control *c) {
+	uint32_t n = blocks_report(c->blocks, control_element(c), channel_room(CHANNEL_BLOCKS));
+
+	// A lost report is made again after the next connection.
+	if (n > 0)
+		control_send(c, CHANNEL_BLOCKS, (uint16_t)n, 0, ++c->seq);
+}
+
+void control_blocks_turn(struct control *c) {
+	c->blocks_old |= blocks_turn(c->blocks);
+	if (c->greeted)
+		report(c);
+	if (!c->blocks_old)
+		return;
+	int ret = blocks_save(c->blocks, c->blocks_path);
+	c->blocks_old = false;
+	if (ret < 0)
+		log_error("blocks %s: %s", c->blocks_path, strerror(-ret));
+}
+
+void control_take_blocks(struct control *c, const struct channel_message *m) {
+	const struct channel_block *k = m->elements;
+	int ret = 0;
+
+	if ((m->header->flags & CHANNEL_FLAG_FIRST) != 0)
+		blocks_whole_begin(c->blocks);
+	for (uint16_t i = 0; i < m->count; i++) {
+		int one = blocks_apply(c->blocks, &k[i]);
+		if (one < 0 && one != -ENOENT)
+			ret = one;
+	}
+	if ((m->header->flags & CHANNEL_FLAG_LAST) != 0)
+		blocks_whole_end(c->blocks);
+	// On disk before it is acknowledged: what an operator was told is blocked stays blocked.
+	control_blocks_turn(c);
+	if (ret == -ENOSPC)
+		log_error("the table of blocks is full: %d", BLOCKS_MAX);
+	control_ack(
+		c,
+		m->header->seq,
+		CHANNEL_BLOCKS,
+		ret,
+		m->count,
+		"%s",
+		ret < 0 ? strerror(-ret) : "in force"
+	);
+}
