@@ -52,6 +52,7 @@ static void tcp_json(const struct out *o) {
 		INDEXED(o, tcp_counter_label(c), tcp.counters, c);
 	FIELD(o, "connections", tcp.conns);
 	FIELD(o, "unauthenticated", tcp.unauthenticated);
+	FIELD(o, "zero-window", tcp.stalled);
 	FIELD(o, "buffer-bytes", tcp.buffer_bytes);
 }
 

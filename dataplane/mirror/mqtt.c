@@ -9,11 +9,11 @@
 #include <stdlib.h>
 
 #define NONE MQTT_NONE
-#define HELD_CHUNKS 8192
+#define HELD_CHUNKS_MAX 8192
 #define HELD_PER_STREAM 256
 #define GAP_NS 5000000000ull
 #define PARTIAL_CHUNK 1024
-#define PARTIAL_BYTES (8u << 20)
+#define PARTIAL_CHUNKS_MAX 8192
 #define NAME_CHUNK 64
 #define NAMES_PER_STREAM 4
 #define IDENTITY_MAX 1024
@@ -361,11 +361,18 @@ static bool on_pick_up(void *owner, struct view in) {
 	return any;
 }
 
+// For all streams together: what each of them could ask for, within a limit.
+static uint32_t chunks_for(const struct mirror_mqtt_env *env, uint64_t each, uint32_t most) {
+	uint64_t all = env->streams * each;
+
+	return all < most ? (uint32_t)all : most;
+}
+
 int mirror_mqtt_create(const struct mirror_mqtt_env *env, struct mirror_mqtt **out) {
 	struct mirror_mqtt *m = calloc(1, sizeof(*m));
 	struct mirror_limits limits = {
 		.streams = env->streams,
-		.chunks = HELD_CHUNKS,
+		.chunks = chunks_for(env, HELD_PER_STREAM, HELD_CHUNKS_MAX),
 		.chunks_per_stream = HELD_PER_STREAM,
 		.gap_ns = GAP_NS,
 		.secret = {env->adapter.secret[0], env->adapter.secret[1]},
@@ -389,7 +396,11 @@ int mirror_mqtt_create(const struct mirror_mqtt_env *env, struct mirror_mqtt **o
 	m->topic = malloc(UINT16_MAX);
 	int ret = mirror_streams_create(&limits, &streams, &m->streams);
 	if (ret == 0)
-		ret = mqtt_chain_init(&m->partial, PARTIAL_BYTES / PARTIAL_CHUNK, PARTIAL_CHUNK);
+		ret = mqtt_chain_init(
+			&m->partial,
+			chunks_for(env, env->packet_max / PARTIAL_CHUNK + 2, PARTIAL_CHUNKS_MAX),
+			PARTIAL_CHUNK
+		);
 	if (ret == 0)
 		ret = mqtt_chain_init(&m->names, env->streams * NAMES_PER_STREAM, NAME_CHUNK);
 	if (ret == 0

@@ -173,6 +173,7 @@ void tcp_stats(const struct tcp *t, struct tcp_stats *out) {
 		.unauthenticated = t->unauthenticated,
 		.time_wait = t->time_wait.used,
 		.sources = t->sources_used,
+		.stalled = t->stalled,
 		.buffer_bytes = (uint64_t)t->slab.pages_used * SLAB_PAGE_BYTES,
 		.pressure = t->pressure,
 	};

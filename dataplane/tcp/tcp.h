@@ -144,7 +144,8 @@ struct tcp_config {
 	uint64_t buffer_bytes; // partial, out-of-order and unacknowledged data of all connections
 	uint32_t time_wait_max; // records
 	uint32_t source_max; // sources with unauthenticated connections that are told apart
-	uint32_t window; // receive window of a connection
+	uint32_t window; // receive window a connection begins with
+	uint32_t window_max; // and what it grows to if it fills it within a second
 	uint32_t hold_max; // unconsumed bytes of a connection, at most 65520
 	uint32_t send_max; // queued and unacknowledged bytes of a connection
 	uint32_t ooo_segments; // out-of-order pieces of a connection
@@ -168,7 +169,9 @@ struct tcp_config {
 	uint32_t challenge_rate; // challenge ACKs per second, all connections
 	// Under pressure: connections per second of one source that do not authenticate.
 	uint32_t source_rate;
-	uint32_t source_share_pct; // unauthenticated connections of one source, of max_conns, u. p.
+	// Under pressure, of max_conns and for one source: unauthenticated connections, and
+	// connections that keep their window closed with something to send.
+	uint32_t source_share_pct;
 
 	uint64_t secret[2]; // cookies and ISNs: the same for all workers, from a CSPRNG
 	uint64_t seed[2]; // flow table and budgets: this worker's own, from a CSPRNG
@@ -207,6 +210,7 @@ enum tcp_pressure_level : uint8_t {
 	X(TCP_PATH_MTU_LOWERED, "path-mtu-lowered")                                                \
 	X(TCP_PROXIED, "proxy-headers")                                                            \
 	X(TCP_OOO_KEPT, "out-of-order-kept")                                                       \
+	X(TCP_WINDOW_GROWN, "windows-grown")                                                       \
 	X(TCP_BAD_SHORT, "bad-short")                                                              \
 	X(TCP_BAD_OFFSET, "bad-data-offset")                                                       \
 	X(TCP_BAD_CHECKSUM, "bad-checksum")                                                        \
@@ -220,6 +224,7 @@ enum tcp_pressure_level : uint8_t {
 	X(TCP_SYN_PRESSURE, "syn-dropped-pressure")                                                \
 	X(TCP_CONNS_FULL, "connections-full")                                                      \
 	X(TCP_SOURCE_LIMITED, "source-limited")                                                    \
+	X(TCP_STALL_LIMITED, "zero-window-limited")                                                \
 	X(TCP_REFUSED, "refused-by-app")                                                           \
 	X(TCP_PAWS, "paws")                                                                        \
 	X(TCP_NO_TIMESTAMP, "timestamp-missing")                                                   \
@@ -249,7 +254,8 @@ struct tcp_stats {
 	uint32_t conns;
 	uint32_t unauthenticated;
 	uint32_t time_wait;
-	uint32_t sources;
+	uint32_t sources; // with unauthenticated connections
+	uint32_t stalled; // connections that keep their window closed
 	uint64_t buffer_bytes; // in use, whole pages
 	enum tcp_pressure_level pressure;
 };

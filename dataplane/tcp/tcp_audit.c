@@ -83,6 +83,7 @@ const char *tcp_audit(const struct tcp *t) {
 	uint32_t conns = 0;
 	uint32_t unauthenticated = 0;
 	uint32_t counted = 0;
+	uint32_t stalled = 0;
 	uint32_t armed = 0;
 	uint64_t chunks = 0;
 
@@ -97,17 +98,22 @@ const char *tcp_audit(const struct tcp *t) {
 		conns++;
 		unauthenticated += (c->flags & F_UNAUTH) != 0;
 		counted += (c->flags & F_COUNTED) != 0;
+		stalled += (c->flags & F_STALLED) != 0;
 		const char *broken = audit_conn(t, c, &chunks);
 		if (broken != nullptr)
 			return broken;
 	}
-	for (uint32_t i = 0; i < 4 * t->source_sets + 1; i++)
+	if (stalled != t->stalled)
+		return "stalled connections are miscounted";
+	for (uint32_t i = 0; i < 4 * t->source_sets + 1; i++) {
 		counted -= t->sources[i].unauthenticated;
+		stalled -= t->sources[i].stalled;
+	}
 	if (conns != t->conns || conns != t->flows.used)
 		return "connections are lost or counted twice";
 	if (unauthenticated != t->unauthenticated)
 		return "unauthenticated connections are miscounted";
-	if (counted != 0)
+	if (counted != 0 || stalled != 0)
 		return "source counters do not add up";
 	if (armed != t->wheel.armed)
 		return "armed timers do not add up";

@@ -14,6 +14,7 @@ void tcp_config_default(struct tcp_config *c) {
 		.time_wait_max = 1u << 17,
 		.source_max = 1u << 14,
 		.window = 8192,
+		.window_max = CHUNK_DATA_MAX,
 		.hold_max = CHUNK_DATA_MAX,
 		.send_max = 16384,
 		.ooo_segments = 16,
@@ -42,8 +43,8 @@ static bool config_valid(const struct tcp_config *c) {
 	if (c->max_conns == 0 || c->max_conns >= UINT32_MAX / 8 || c->service_count > 65534
 	    || c->listener_count == 0 || c->listener_count > 255)
 		return false;
-	if (c->hold_max > CHUNK_DATA_MAX || c->window > c->hold_max || c->window < 1024
-	    || c->send_max < 1024 || c->send_max > TCP_CWND_MAX)
+	if (c->hold_max > CHUNK_DATA_MAX || c->window > c->window_max || c->window_max > c->hold_max
+	    || c->window < 1024 || c->send_max < 1024 || c->send_max > TCP_CWND_MAX)
 		return false;
 	if (c->delayed_ack_ms > 500 || c->rto_min_ms == 0 || c->rto_initial_ms < c->rto_min_ms
 	    || c->rto_max_ms < c->rto_initial_ms || c->retries_max == 0 || c->retries_max > 250)

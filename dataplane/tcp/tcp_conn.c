@@ -101,6 +101,7 @@ static void forget(struct tcp *t, struct tcb *c) {
 	rx_drop(t, c);
 	sack_drop(t, c);
 	source_release(t, c, false);
+	source_unstall(t, c);
 	t->conns--;
 	tcb_give(t, c);
 }

@@ -118,6 +118,7 @@ static void window_update(struct tcp *t, struct tcb *c, const struct segment *s)
 	c->max_snd_wnd = max_u32(c->max_snd_wnd, c->snd_wnd);
 	if (!opens)
 		return;
+	source_unstall(t, c);
 	// The wait was the peer's wish, not loss: no backoff remains, and a probe it did not take
 	// goes out again at once.
 	c->backoff = 0;

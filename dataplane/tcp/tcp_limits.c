@@ -55,18 +55,18 @@ static uint64_t source_id(const struct tcp *t, const struct tcb *c) {
 	return id != 0 ? id : 1;
 }
 
-static struct source *source_find(struct tcp *t, uint64_t id, bool make) {
+static struct source *source_find(struct tcp *t, uint64_t id) {
 	struct source *set = &t->sources[1 + 4 * (id & (t->source_sets - 1))];
 	struct source *idle = nullptr;
 
 	for (unsigned i = 0; i < 4; i++) {
 		if (set[i].id == id)
 			return &set[i];
-		if (set[i].unauthenticated == 0
+		if (set[i].unauthenticated == 0 && set[i].stalled == 0
 		    && (idle == nullptr || seq_lt(set[i].stamp, idle->stamp)))
 			idle = &set[i];
 	}
-	if (!make || idle == nullptr)
+	if (idle == nullptr)
 		return nullptr;
 	// Taking over an idle slot forgets its bucket; a source gains nothing by waiting for that.
 	*idle = (struct source) {
@@ -89,19 +89,38 @@ static bool source_token(struct tcp *t, struct source *s) {
 	return true;
 }
 
+// A connection that is counted in its source's slot, for either reason, keeps the slot from being
+// given away, so that the second reason finds the same one.
+static struct source *source_of(struct tcp *t, struct tcb *c) {
+	struct source *s = nullptr;
+
+	if ((c->flags & F_SOURCE_SHARED) == 0)
+		s = source_find(t, source_id(t, c));
+	if (s != nullptr)
+		return s;
+	c->flags |= F_SOURCE_SHARED;
+	return &t->sources[0];
+}
+
+static void source_leave(struct tcb *c, uint32_t flag) {
+	c->flags &= ~flag;
+	if ((c->flags & (F_COUNTED | F_STALLED)) == 0)
+		c->flags &= ~F_SOURCE_SHARED;
+}
+
+static uint32_t source_share(const struct tcp *t) {
+	uint64_t share = (uint64_t)t->config.max_conns * t->config.source_share_pct / 100;
+
+	return max_u32((uint32_t)share, 1);
+}
+
 // Counting always, limiting under pressure only: thousands of devices share one carrier's address,
 // and each of them counts here only until it has said who it is.
 bool source_admit(struct tcp *t, struct tcb *c) {
-	struct source *s = source_find(t, source_id(t, c), true);
-	uint32_t share =
-		(uint32_t)((uint64_t)t->config.max_conns * t->config.source_share_pct / 100);
+	struct source *s = source_of(t, c);
 
-	if (s == nullptr) {
-		s = &t->sources[0];
-		c->flags |= F_SOURCE_SHARED;
-	}
 	if (t->pressure >= TCP_PRESSURE_SHRINK
-	    && (s->unauthenticated >= max_u32(share, 1) || !source_token(t, s)))
+	    && (s->unauthenticated >= source_share(t) || !source_token(t, s)))
 		return false;
 	if (s->unauthenticated++ == 0)
 		t->sources_used++;
@@ -116,15 +135,34 @@ void source_release(struct tcp *t, struct tcb *c, bool proven) {
 		return;
 	t->unauthenticated--;
 	if ((c->flags & F_COUNTED) != 0) {
-		struct source *s = (c->flags & F_SOURCE_SHARED) != 0
-			? &t->sources[0]
-			: source_find(t, source_id(t, c), false);
+		struct source *s = source_of(t, c);
 		if (--s->unauthenticated == 0)
 			t->sources_used--;
 		if (proven)
 			s->tokens = min_u32(s->tokens + TOKEN, t->config.source_rate * TOKEN);
 	}
-	c->flags &= ~(F_UNAUTH | F_COUNTED | F_SOURCE_SHARED);
+	source_leave(c, F_UNAUTH | F_COUNTED);
+}
+
+// Each holds bytes of ours for as long as zero_window_ms, whoever it says it is ("sockstress").
+// Those counted before there was pressure are judged again at their next probe.
+bool source_stall(struct tcp *t, struct tcb *c) {
+	struct source *s = source_of(t, c);
+
+	if ((c->flags & F_STALLED) == 0) {
+		c->flags |= F_STALLED;
+		s->stalled++;
+		t->stalled++;
+	}
+	return t->pressure < TCP_PRESSURE_SHRINK || s->stalled <= source_share(t);
+}
+
+void source_unstall(struct tcp *t, struct tcb *c) {
+	if ((c->flags & F_STALLED) == 0)
+		return;
+	source_of(t, c)->stalled--;
+	t->stalled--;
+	source_leave(c, F_STALLED);
 }
 
 static void budget_refill(struct tcp *t) {

@@ -27,7 +27,8 @@ static void open_conn(
 	c->rcv_nxt = s->seq;
 	// The SYN-ACK announced this window or a smaller one; which is not remembered.
 	c->rcv_adv = s->seq + t->config.window;
-	c->last_ack_sent = s->seq;
+	c->last_ack_sent = c->grow_seq = s->seq;
+	c->grow_at = (uint16_t)t->tick;
 	c->snd_una = c->snd_nxt = c->tx_end = c->rtx_nxt = s->ack;
 	c->recover = s->ack - 1;
 	c->snd_wl1 = s->seq;
@@ -101,7 +102,7 @@ static bool time_wait_input(
 	struct segment_header h = {
 		.seq = r->snd_nxt,
 		.ack = r->rcv_nxt,
-		.window = (uint16_t)t->config.window, // no edge we announced lies beyond
+		.window = (uint16_t)t->config.window_max, // no edge we announced lies beyond
 		.flags = SEG_ACK,
 	};
 	if (r->has_ts) {

@@ -12,9 +12,7 @@ uint32_t payload_max(const struct tcb *c) {
 
 // RFC 9293 section 3.8.6.2.2: the right edge moves by at least a segment or half the window.
 static uint32_t window_step(const struct tcp *t, const struct tcb *c) {
-	uint32_t window = (c->flags & F_SMALL) != 0 ? TCP_SMALL_WINDOW : t->config.window;
-
-	return min_u32(window / 2, tcb_service(t, c)->mtu - 40u);
+	return min_u32(rx_window_size(t, c) / 2, tcb_service(t, c)->mtu - 40u);
 }
 
 static void window_announce(const struct tcp *t, struct tcb *c) {

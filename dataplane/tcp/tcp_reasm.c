@@ -89,8 +89,35 @@ static uint32_t take(struct tcp *t, struct tcb *c, const uint8_t *p, uint32_t le
 	return kept;
 }
 
+// Under pressure a grown window falls back; the right edge then stands still until bytes fill it.
+uint32_t rx_window_size(const struct tcp *t, const struct tcb *c) {
+	if ((c->flags & F_SMALL) != 0)
+		return TCP_SMALL_WINDOW;
+	if (t->pressure >= TCP_PRESSURE_SHRINK)
+		return t->config.window;
+	uint32_t grown = t->config.window << TCB_GROWTH(c->flags);
+	return max_u32(t->config.window, min_u32(grown, t->config.window_max));
+}
+
+// A peer that fills its window within a second would send more if it could: the window doubles.
+static void window_grow(struct tcp *t, struct tcb *c) {
+	uint32_t size = rx_window_size(t, c);
+	uint16_t now = (uint16_t)t->tick;
+
+	if (c->rcv_nxt - c->grow_seq < size)
+		return;
+	if ((uint16_t)(now - c->grow_at) <= TCP_TICKS_PER_S && size < t->config.window_max
+	    && TCB_GROWTH(c->flags) < TCB_GROWTH_MAX && t->pressure < TCP_PRESSURE_SHRINK
+	    && (c->flags & (F_SMALL | F_PAUSED | F_UNAUTH)) == 0) {
+		c->flags += F_GROWN;
+		count(t, TCP_WINDOW_GROWN);
+	}
+	c->grow_seq = c->rcv_nxt;
+	c->grow_at = now;
+}
+
 uint32_t rx_window(const struct tcp *t, const struct tcb *c) {
-	uint32_t window = (c->flags & F_SMALL) != 0 ? TCP_SMALL_WINDOW : t->config.window;
+	uint32_t window = rx_window_size(t, c);
 	uint32_t held = hold_len(t, c);
 
 	// A paused connection keeps at most a window; one that waits for the rest of a message
@@ -275,6 +302,7 @@ static bool take_at_edge(struct tcp *t, struct tcb *c, const uint8_t *p, uint32_
 	if (!tcb_same(c, gen))
 		return false;
 	c->rcv_nxt += taken;
+	window_grow(t, c);
 	if ((c->flags & F_APP_GONE) != 0 && (c->rx != 0 || taken < len)) {
 		tcb_reset(t, c, TCP_CLOSED_UNREAD);
 		return false;

@@ -28,6 +28,11 @@ static bool probe(struct tcp *t, struct tcb *c) {
 		tcb_reset(t, c, TCP_CLOSED_TIMEOUT);
 		return false;
 	}
+	if (!source_stall(t, c)) {
+		count(t, TCP_STALL_LIMITED);
+		tcb_reset(t, c, TCP_CLOSED_ZERO_WINDOW);
+		return false;
+	}
 	bool data = c->snd_una != c->tx_end;
 	bool fin = !data;
 	if (output_segment(t, c, c->snd_una, data, fin ? SEG_FIN : 0)) {

@@ -49,7 +49,7 @@ enum tcb_flag : uint32_t {
 	F_WAIT = 1u << 10, // wait_at is armed: admission, app deadline or FIN_WAIT_2
 	F_UNAUTH = 1u << 11,
 	F_COUNTED = 1u << 12, // counted in its source's slot
-	F_SOURCE_SHARED = 1u << 13, // ... which is the one shared by sources without their own
+	F_SOURCE_SHARED = 1u << 13, // its slot is the one shared by sources without their own
 	F_LISTED = 1u << 14, // in the burst ring
 	F_FAST_REC = 1u << 15, // fast recovery until `recover` is acknowledged
 	F_RTO_REC = 1u << 16, // resending from rtx_nxt up to `recover`
@@ -62,9 +62,13 @@ enum tcb_flag : uint32_t {
 	F_FIRST_BYTE = 1u << 23, // something was received
 	F_SMALL = 1u << 24, // small window
 	F_RTT_VALID = 1u << 25, // srtt holds a sample
+	F_STALLED = 1u << 26, // probed with its window closed; counted in its source's slot
+	F_GROWN = 1u << 27, // bits 27, 28: how often the receive window was doubled
 	F_MSS_SHIFT = 1u << 29, // bits 29..31: index into the cookie's MSS table
 };
 #define TCB_MSS_INDEX(flags) ((flags) / F_MSS_SHIFT)
+#define TCB_GROWTH_MAX 3u
+#define TCB_GROWTH(flags) ((flags) / F_GROWN & TCB_GROWTH_MAX)
 
 // Bytes kept for a connection, in a slab chunk. Chains are ordered by sequence number.
 struct chunk {
@@ -149,6 +153,8 @@ struct tcb {
 	uint16_t ack_at; // low bits of the tick
 	uint8_t backoff;
 	uint8_t tries; // retransmissions or keepalive probes since the peer was last heard of
+	uint16_t grow_at; // low bits of the tick at which grow_seq was rcv_nxt
+	uint32_t grow_seq;
 };
 static_assert(sizeof(struct tcb) == 192, "three cache lines");
 static_assert(offsetof(struct tcb, timer) == 64);
@@ -157,6 +163,7 @@ static_assert(offsetof(struct tcb, snd_wl1) == 128);
 struct source {
 	uint64_t id; // keyed hash of the prefix, 0 = unused
 	uint32_t unauthenticated;
+	uint32_t stalled;
 	uint32_t stamp; // tick of the last refill
 	uint32_t tokens; // in 1/250 of a connection
 };
@@ -189,6 +196,7 @@ struct tcp {
 	struct source *sources; // element 0 is shared
 	uint32_t source_sets;
 	uint32_t sources_used;
+	uint32_t stalled; // connections with F_STALLED
 
 	uint32_t *burst; // ring of connections to serve at the end of the burst
 	uint32_t burst_head;
@@ -336,7 +344,8 @@ void rx_segment(struct tcp *t, struct tcb *c, const struct segment *s);
 void rx_deliver_kept(struct tcp *t, struct tcb *c); // after resume
 void rx_drop(struct tcp *t, struct tcb *c); // all kept bytes
 void ooo_drop(struct tcp *t, struct tcb *c);
-uint32_t rx_window(const struct tcp *t, const struct tcb *c);
+uint32_t rx_window(const struct tcp *t, const struct tcb *c); // room in it now
+uint32_t rx_window_size(const struct tcp *t, const struct tcb *c);
 unsigned
 ooo_sack_blocks(const struct tcp *t, const struct tcb *c, uint32_t blocks[8], unsigned max);
 // tcp_hold.c: in-order bytes the app has not consumed
@@ -392,6 +401,9 @@ void timer_wait(struct tcp *t, struct tcb *c, uint32_t ms); // wait_at
 // tcp_limits.c
 bool source_admit(struct tcp *t, struct tcb *c); // counts it, or false
 void source_release(struct tcp *t, struct tcb *c, bool proven);
+// The peer keeps its window closed: counts it once; false if its source has too many of those.
+bool source_stall(struct tcp *t, struct tcb *c);
+void source_unstall(struct tcp *t, struct tcb *c);
 bool budget_challenge(struct tcp *t);
 bool budget_reset(struct tcp *t);
 void pressure_update(struct tcp *t);

@@ -11,6 +11,7 @@ struct crowd {
 	struct tcp *tcp;
 	uint64_t now;
 	uint8_t family;
+	uint16_t window; // the peers'
 	uint8_t out[2048];
 	uint32_t out_len;
 	uint64_t sent;
@@ -99,7 +100,7 @@ crowd_start(struct crowd *c, uint8_t family, void (*tune)(struct tcp_config *), 
 	struct tcp_listener listeners[2] = {{.app = &app, .proxy_v2 = proxy}, {.app = &app}};
 	struct tcp_prefix balancer = {.address = {10, 9}, .family = family, .bits = 16};
 
-	*c = (struct crowd) {.now = 3600 * SECOND, .family = family};
+	*c = (struct crowd) {.now = 3600 * SECOND, .family = family, .window = 8000};
 	app = (struct tcp_app) {c,
 				crowd_opened,
 				crowd_received,
@@ -158,7 +159,7 @@ put(struct crowd *c,
     const void *bytes,
     uint32_t len) {
 	uint8_t b[1600];
-	uint32_t n = rig_build(b, key, seq, ack, flags, 8000, NULL, 0, bytes, len);
+	uint32_t n = rig_build(b, key, seq, ack, flags, c->window, NULL, 0, bytes, len);
 	struct tcp_segment_in in = {.key = key, .bytes = b, .len = n};
 
 	c->out_len = 0;
@@ -298,6 +299,54 @@ static void pressure_limits_sources_and_then_syns(void **) {
 	assert_true(st.counters[TCP_SYN_PRESSURE] > 0);
 	sound(&c);
 	tcp_destroy(c.tcp);
+}
+
+static void connect_many(struct crowd *c, uint8_t source, uint16_t count) {
+	for (uint16_t i = 1; i <= count; i++) {
+		struct flow_key key = crowd_key(c, source, source, i);
+		uint32_t seq = shake(c, &key);
+		put(c, &key, 1000, seq, A | P, "C", 1);
+		tcp_burst_end(c->tcp);
+	}
+}
+
+// Sockstress: who keeps windows closed may do so for a while, but under pressure no source may have
+// more than its share of such connections, authenticated or not.
+static void rfc_48_zero_window_per_source(void **) {
+	for (uint8_t family = 4; family <= 6; family += 2) {
+		struct crowd c;
+		struct tcp_stats st;
+		crowd_start(&c, family, small, false);
+		c.window = 0;
+		connect_many(&c, 1, 200);
+		connect_many(&c, 2, 10);
+		pass(&c, 3 * SECOND);
+		tcp_stats(c.tcp, &st);
+		assert_int_equal(st.stalled, 210);
+		assert_int_equal(c.closed, 0); // no pressure, no limit
+		sound(&c);
+
+		c.window = 8000;
+		connect_many(&c, 3, 650);
+		pass(&c, 20 * SECOND);
+		tcp_stats(c.tcp, &st);
+		assert_true(st.pressure >= TCP_PRESSURE_SHRINK);
+		assert_int_equal(st.counters[TCP_STALL_LIMITED], 150);
+		assert_int_equal(c.reasons[TCP_CLOSED_ZERO_WINDOW], 150);
+		assert_int_equal(st.stalled, 60); // the share of 5 %, and the other source's
+		assert_int_equal(c.closed, 150);
+		sound(&c);
+
+		// Whoever opens his window is counted no more.
+		for (uint16_t i = 1; i <= 10; i++) {
+			struct flow_key key = crowd_key(&c, 2, 2, i);
+			put(&c, &key, 1001, 0, R, NULL, 0);
+		}
+		tcp_stats(c.tcp, &st);
+		assert_int_equal(st.stalled, 50);
+		sound(&c);
+		tcp_destroy(c.tcp);
+	}
 }
 
 static void slowloris(void **) {
@@ -573,7 +622,7 @@ static void bad_configurations(void **) {
 	struct tcp_service twice[2] = {service, service};
 	struct tcp *t = NULL;
 
-	for (int i = 0; i < 13; i++) {
+	for (int i = 0; i < 14; i++) {
 		struct tcp_config k;
 		tcp_config_default(&k);
 		k.services = &service;
@@ -600,6 +649,9 @@ static void bad_configurations(void **) {
 			break;
 		case 5:
 			k.delayed_ack_ms = 501;
+			break;
+		case 13:
+			k.window_max = k.window - 1;
 			break;
 		case 6:
 			k.rto_min_ms = 0;
@@ -634,6 +686,7 @@ int main(void) {
 		cmocka_unit_test(carrier_nat_is_not_a_flood),
 		cmocka_unit_test(limits_rest_without_pressure),
 		cmocka_unit_test(pressure_limits_sources_and_then_syns),
+		cmocka_unit_test(rfc_48_zero_window_per_source),
 		cmocka_unit_test(slowloris),
 		cmocka_unit_test(memory_pressure_sheds),
 		cmocka_unit_test(syn_and_ack_flood),

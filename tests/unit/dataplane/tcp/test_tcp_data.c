@@ -334,6 +334,52 @@ static void zero_window_is_limited(void **) {
 	}
 }
 
+// The greatest window the peer was shown after `bytes` more in segments of 1,000, one each `ms`.
+static uint32_t window_after(struct rig *r, uint32_t *at, uint32_t bytes, uint32_t ms) {
+	uint32_t most = 0;
+
+	for (uint32_t end = *at + bytes; *at < end; *at += 1000) {
+		const struct step data = IN(A, 1 + *at, 1, 1000);
+		rig_in(r, &data);
+		for (const struct sent *s; (s = rig_pop(r)) != NULL;)
+			most = sent_window(s) > most ? sent_window(s) : most;
+		rig_advance(r, ms);
+	}
+	return most;
+}
+
+static void crowded(struct tcp_config *c) {
+	c->max_conns = 1;
+}
+
+// The window doubles for who fills it within a second, up to window_max, never under pressure. The
+// rig sees to it that the right edge does not move left.
+static void rfc_44_window_grows(void **) {
+	for (uint8_t family = 4; family <= 6; family += 2) {
+		struct rig r;
+		uint32_t at = 0;
+
+		rig_start(&r, family, &(struct rig_options) {0});
+		assert_in_range(window_after(&r, &at, 8000, 10), 7000, 8192);
+		assert_in_range(window_after(&r, &at, 9000, 10), 15000, 16384);
+		assert_in_range(window_after(&r, &at, 17000, 10), 31000, 32768);
+		assert_in_range(window_after(&r, &at, 33000, 10), 64000, 65520);
+		assert_in_range(window_after(&r, &at, 70000, 10), 64000, 65520);
+		assert_int_equal(rig_counter(&r, TCP_WINDOW_GROWN), 3);
+		rig_stop(&r);
+
+		at = 0;
+		rig_start(&r, family, &(struct rig_options) {0});
+		assert_in_range(window_after(&r, &at, 50000, 150), 7000, 8192);
+		rig_stop(&r);
+
+		at = 0;
+		rig_start(&r, family, &(struct rig_options) {.tune = crowded});
+		assert_in_range(window_after(&r, &at, 50000, 1), 7000, 8192);
+		rig_stop(&r);
+	}
+}
+
 static void keep(struct tcp_config *c) {
 	c->keepalive_s = 60;
 	c->keepalive_interval_s = 10;
@@ -522,6 +568,7 @@ int main(void) {
 		cmocka_unit_test(rfc_48_zero_window_probes),
 		cmocka_unit_test(rfc_48_zero_window_silence),
 		cmocka_unit_test(zero_window_is_limited),
+		cmocka_unit_test(rfc_44_window_grows),
 		cmocka_unit_test(rfc_64_keepalive_is_off_by_default),
 		cmocka_unit_test(rfc_64_keepalive),
 		cmocka_unit_test(rfc_64_peers_keepalive_is_answered),

@@ -546,6 +546,7 @@ static void link_seeds(void **) {
 		TCP_FAST_RTX,
 		TCP_PROBES,
 		TCP_OOO_KEPT,
+		TCP_WINDOW_GROWN,
 		TCP_BAD_CHECKSUM,
 		TCP_TX_NO_ROOM,
 		TCP_TIME_WAITS,
