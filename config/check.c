@@ -89,6 +89,42 @@ static void cpus_check(struct build *b) {
 	}
 }
 
+// --- routes
+
+// A packed partition needs a batch that is being filled and one that is on its way.
+static void pack_check(struct build *b, const struct config_route *r) {
+	const struct config *c = b->config;
+	uint32_t partitions = c->topics[r->topic].partitions;
+	uint32_t line = build_line_in(b, &r->pack, r);
+
+	if (r->pack < 2)
+		return;
+	if (r->encoding == ENCODING_ORIGINAL)
+		report_add(
+			b->report,
+			line,
+			"route '%s': original bytes cannot be packed, their headers belong to one "
+			"message: use encoding json or protobuf",
+			r->name
+		);
+	if (2 * partitions > c->egress.batches)
+		report_add(
+			b->report,
+			line,
+			"route '%s': packing for %" PRIu32 " partitions needs egress.batches of "
+			"at least %" PRIu32 ", it is %" PRIu32,
+			r->name,
+			partitions,
+			2 * partitions,
+			c->egress.batches
+		);
+}
+
+static void routes_check(struct build *b) {
+	for (uint32_t i = 0; i < b->config->route_count; i++)
+		pack_check(b, &b->config->routes[i]);
+}
+
 // --- ports and addresses
 
 static void port_check(struct build *b, uint32_t index) {
@@ -503,6 +539,7 @@ void config_check(struct build *b) {
 	directory_check(b, "run_dir", c->run_dir);
 	directory_check(b, "state_dir", c->state_dir);
 	cpus_check(b);
+	routes_check(b);
 	for (uint32_t i = 0; i < c->port_count; i++)
 		port_check(b, i);
 	for (uint32_t i = 0; i < c->interface_count; i++)

@@ -78,7 +78,9 @@ struct config_listener {
 };
 
 enum ack_contract : uint8_t { ACK_RECEIVED, ACK_KAFKA };
-enum encoding : uint8_t { ENCODING_JSON, ENCODING_ORIGINAL };
+enum encoding : uint8_t { ENCODING_JSON, ENCODING_ORIGINAL, ENCODING_PROTOBUF };
+
+enum kafka_compression : uint8_t { COMPRESSION_NONE, COMPRESSION_LZ4, COMPRESSION_ZSTD };
 
 struct config_topic {
 	char name[256];
@@ -90,6 +92,7 @@ struct config_route {
 	uint16_t topic; // index into topics
 	enum ack_contract ack;
 	enum encoding encoding;
+	uint16_t pack; // records that may share a Kafka message, 0 or 1: none do
 };
 
 struct config_user { // MQTT `auth: password`
@@ -204,6 +207,7 @@ struct config {
 		char dead_letter_topic[256];
 		uint16_t dead_letter; // its index in topics
 		bool accept_weak_topic;
+		enum kafka_compression compression;
 		struct property_option *properties;
 		uint32_t property_count;
 	} kafka;

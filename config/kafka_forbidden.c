@@ -10,6 +10,7 @@
 	"records are sent until Kafka has them; bound what may wait with "                         \
 	"egress.in_flight_records and egress.in_flight_size"
 #define QUEUE "use egress.in_flight_records and egress.in_flight_size"
+#define COMPRESSION "use kafka.compression"
 #define BATCH "use egress.batch_size, egress.batch_records and egress.linger"
 #define REPORTS "every record needs its own delivery report"
 #define PARTITIONS "the partition is murmur2 of the device over topics[].partitions"
@@ -30,6 +31,8 @@ const struct kafka_forbidden kafka_forbidden_table[] = {
 	{"bootstrap.servers", "use kafka.brokers"},
 	{"broker.version.fallback", ORDER},
 	{"closesocket_cb", CALLBACK},
+	{"compression.codec", COMPRESSION},
+	{"compression.type", COMPRESSION},
 	{"connect_cb", CALLBACK},
 	{"delivery.report.only.error", REPORTS},
 	{"delivery.timeout.ms", RETRY},

@@ -326,6 +326,7 @@ void egress_stats(const struct egress *e, struct sink_stats *out) {
 		e->threads[i].ops->stats(e->threads[i].sink, &s);
 		out->submitted += s.submitted;
 		out->acknowledged += s.acknowledged;
+		out->messages += s.messages;
 		out->refused += s.refused;
 		out->bytes += s.bytes;
 		out->checkpoints_made += s.checkpoints_made;

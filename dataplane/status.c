@@ -146,9 +146,10 @@ void status_print(const struct status *s, FILE *out) {
 		d->lost);
 	fprintf(out,
 		"  egress          submitted %" PRIu64 "  acknowledged %" PRIu64
-		"  refused %" PRIu64 "  checkpoints %" PRIu64 "\n",
+		"  in messages %" PRIu64 "  refused %" PRIu64 "  checkpoints %" PRIu64 "\n",
 		s->egress.submitted,
 		s->egress.acknowledged,
+		s->egress.messages,
 		s->egress.refused,
 		s->egress.checkpoints_delivered);
 	for (uint32_t p = 0; p < s->config->port_count; p++)
@@ -264,6 +265,7 @@ static void json_rest(const struct status *s, yyjson_mut_doc *doc, yyjson_mut_va
 	json_stages(s, doc, root);
 	yyjson_mut_obj_add_uint(doc, egress, "submitted", s->egress.submitted);
 	yyjson_mut_obj_add_uint(doc, egress, "acknowledged", s->egress.acknowledged);
+	yyjson_mut_obj_add_uint(doc, egress, "messages", s->egress.messages);
 	yyjson_mut_obj_add_uint(doc, egress, "refused", s->egress.refused);
 	yyjson_mut_obj_add_uint(doc, egress, "bytes", s->egress.bytes);
 	yyjson_mut_obj_add_uint(doc, egress, "in_flight", s->egress.in_flight);

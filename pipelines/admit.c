@@ -4,6 +4,7 @@
 #include "config/config.h"
 #include "pipelines/encode_json.h"
 #include "pipelines/encode_original.h"
+#include "pipelines/encode_protobuf.h"
 #include "pipelines/json_writer.h"
 #include "pipelines/partition.h"
 #include "pipelines/pipeline_state.h"
@@ -23,7 +24,9 @@ static struct batch_entry *entry_begin(struct batch *b, struct view key) {
 	e->key_offset = b->used;
 	e->key_len = (uint16_t)key.len;
 	e->offset = b->used + key.len;
+	e->lead = 0;
 	e->seq_at = 0;
+	e->seq_form = SEQ_DIGITS;
 	e->headers_offset = 0;
 	e->headers_len = 0;
 	e->ledger_seq = 0;
@@ -56,27 +59,45 @@ quarantined(const struct pipeline *p, const struct item *it, const struct record
 	};
 }
 
+// With protobuf the scratch holds the record afterwards.
 static uint32_t
 record_bound(const struct pipeline *p, const struct item *it, const struct record *rec) {
-	uint32_t n;
+	uint32_t n = rec->device.len;
 
 	if (rec->quarantine != FINDING_NONE) {
 		struct dead_letter d = quarantined(p, it, rec);
-		n = dead_letter_bound(&d);
-	} else if (it->m.profile->route->encoding == ENCODING_ORIGINAL) {
-		n = encode_original_bound(&p->envelope, it, rec);
-	} else {
-		n = encode_json_bound(&p->envelope, it, rec, &p->burst.readings);
+		return n + dead_letter_bound(&d);
 	}
-	return n + rec->device.len;
+	switch (it->m.profile->route->encoding) {
+	case ENCODING_ORIGINAL:
+		return n + encode_original_bound(&p->envelope, it, rec);
+	case ENCODING_PROTOBUF:
+		return n + VARINT32_MAX_BYTES
+			+ protobuf_prepare(p->protobuf, &p->envelope, it, rec, &p->burst.readings);
+	default:
+		return n + encode_json_bound(&p->envelope, it, rec, &p->burst.readings) + 1;
+	}
 }
 
+static void
+encode_protobuf(struct pipeline *p, struct batch *b, struct batch_entry *e, uint32_t n) {
+	if (b->packing == PACK_DELIMITED) {
+		e->lead = (uint8_t)varint_write(b->buf + e->offset, n);
+		e->offset += e->lead;
+	}
+	e->len = protobuf_write(p->protobuf, b->buf + e->offset);
+	e->seq_at = e->offset + PROTOBUF_SEQ_AT;
+	e->seq_form = SEQ_FIXED64;
+}
+
+// `bound` is what record_bound() said.
 static void encode_record(
-	const struct pipeline *p,
+	struct pipeline *p,
 	const struct item *it,
 	const struct record *rec,
 	struct batch *b,
-	struct batch_entry *e
+	struct batch_entry *e,
+	uint32_t bound
 ) {
 	uint8_t *at = b->buf + e->offset;
 
@@ -85,32 +106,57 @@ static void encode_record(
 		struct dead_letter d = quarantined(p, it, rec);
 		e->kind = ENTRY_QUARANTINED;
 		e->len = dead_letter_encode(&p->envelope, &d, at);
-	} else if (it->m.profile->route->encoding == ENCODING_ORIGINAL) {
+		return;
+	}
+	switch (it->m.profile->route->encoding) {
+	case ENCODING_ORIGINAL:
 		encode_original(&p->envelope, it, rec, b->buf, e);
-	} else {
+		return;
+	case ENCODING_PROTOBUF:
+		encode_protobuf(p, b, e, bound - rec->device.len - VARINT32_MAX_BYTES);
+		return;
+	default:
 		e->seq_at = e->offset + p->envelope.seq_at;
 		e->len = encode_json(&p->envelope, it, rec, &p->burst.readings, at);
+		if (b->packing == PACK_LINES)
+			at[e->len] = '\n';
 	}
+}
+
+// What is held back goes to the dead-letter topic one by one.
+static struct batch_target target_of(const struct item *it, const struct record *rec) {
+	const struct config_route *route = it->m.profile->route;
+	struct batch_target to = {.egress = rec->egress, .topic = rec->topic};
+
+	if (route->pack < 2 || rec->quarantine != FINDING_NONE)
+		return to;
+	to.packing = route->encoding == ENCODING_PROTOBUF ? PACK_DELIMITED : PACK_LINES;
+	to.pack_max = route->pack;
+	to.partition = rec->partition;
+	return to;
 }
 
 static bool
 add_record(struct pipeline *p, const struct item *it, const struct record *rec, uint32_t ack) {
 	const struct message *m = &it->m;
 	uint32_t bound = record_bound(p, it, rec);
-	struct batch *b = batch_set_room(&p->batches, rec->egress, rec->topic, bound, m->rx_ns);
+	struct batch_target to = target_of(it, rec);
+	struct batch *b = batch_set_room(&p->batches, &to, bound, m->rx_ns);
 
 	if (b == nullptr)
 		return false;
-	struct batch_entry *e = entry_begin(b, rec->device);
-	encode_record(p, it, rec, b, e);
+	struct batch_entry *e =
+		entry_begin(b, to.packing == PACK_NONE ? rec->device : (struct view) {0});
+	encode_record(p, it, rec, b, e, bound);
 	e->partition = rec->partition;
 	e->ack = ack;
 	e->rx_wall_ns = m->rx_wall_ns;
 	e->rx_ns = m->rx_ns;
 	e->transport = m->transport;
 	uint64_t used = entry_bytes(e);
-	assert(used <= bound);
-	batch_set_added(&p->batches, b, (uint32_t)used);
+	uint32_t packed = e->lead + (to.packing == PACK_LINES ? 1 : 0);
+	assert(used + packed <= bound);
+	batch_set_added(&p->batches, b, (uint32_t)used + packed);
 	p->in_flight_bytes += used;
 	return true;
 }
@@ -218,8 +264,11 @@ bool admit_dead_letter(struct pipeline *p, const struct dead_letter *d, uint64_t
 	if (partitions > 0 && dead_letter_room(p, bound)) {
 		int32_t partition =
 			partition_of(d->device.len > 0 ? d->device : d->peer, partitions);
-		uint16_t egress = egress_of(topic, partition, p->env.egress_count);
-		b = batch_set_room(&p->batches, egress, topic, bound, rx_ns);
+		struct batch_target to = {
+			.egress = egress_of(topic, partition, p->env.egress_count),
+			.topic = topic,
+		};
+		b = batch_set_room(&p->batches, &to, bound, rx_ns);
 		if (b != nullptr) {
 			struct batch_entry *e = entry_begin(b, d->device);
 			e->len = dead_letter_encode(&p->envelope, d, b->buf + e->offset);

@@ -26,15 +26,28 @@ enum entry_result : uint8_t {
 };
 
 // Fixed-width places inside an encoded record which only the egress thread can fill.
+enum seq_form : uint8_t {
+	SEQ_DIGITS, // LEDGER_SEQ_DIGITS decimal places, spaces on the left
+	SEQ_FIXED64, // 8 bytes, little-endian
+};
 #define LEDGER_SEQ_DIGITS 20
+
+// How many records share a Kafka message, and what stands between them. The entries of a packed
+// batch are of one partition and lie next to each other, so that any run of them is a message
+// without copying.
+enum packing : uint8_t {
+	PACK_NONE, // one record, one message, with the device as its key
+	PACK_LINES, // no key; a newline behind each value, the last one's left out
+	PACK_DELIMITED, // no key; a varint length before each value
+};
 
 struct batch_entry {
 	uint32_t offset; // of the value in buf
 	uint32_t len;
 	uint32_t key_offset; // of the device id (the Kafka key) in buf
 	uint16_t key_len;
-	// Where in buf (value or headers) LEDGER_SEQ_DIGITS places wait for ledger_seq, written as
-	// decimal digits with leading spaces; 0 = none.
+	// Where in buf (value or headers) places wait for ledger_seq, in the form of seq_form; 0 =
+	// none.
 	uint32_t seq_at;
 	uint32_t headers_offset; // encoded Kafka headers in buf (pipelines/headers.h); 0 = none
 	uint32_t headers_len;
@@ -44,6 +57,8 @@ struct batch_entry {
 	uint64_t rx_ns; // monotonic, for latency
 	uint64_t ledger_seq; // [e] assigned by the egress thread
 	enum entry_kind kind;
+	enum seq_form seq_form;
+	uint8_t lead; // bytes before `offset` that belong to the entry in a packed message
 	uint8_t transport; // enum transport
 	_Atomic(uint8_t) result; // enum entry_result, written by [e] before the completion
 };
@@ -57,6 +72,9 @@ struct batch {
 	// [w] until sealed, then [e]
 	uint16_t egress;
 	uint16_t topic; // index into the generation's topics
+	enum packing packing;
+	uint16_t pack_max; // records per message, if packed
+	int32_t partition; // of all entries, if packed
 	uint32_t count;
 	uint32_t used; // bytes
 	uint64_t opened_ns;

@@ -4,8 +4,40 @@
 #include <assert.h>
 #include <string.h>
 
+static uint16_t *packed_place(struct batch_set *s, uint16_t topic, int32_t partition) {
+	uint32_t h = topic * 0x9e3779b1u + (uint32_t)partition;
+
+	return &s->packed[h % BATCH_PACKED_PLACES];
+}
+
+static bool fits(const struct batch *b, const struct batch_target *to) {
+	return b->topic == to->topic && b->packing == to->packing && b->egress == to->egress
+		&& b->partition == to->partition && b->pack_max == to->pack_max;
+}
+
+// A place may name a batch that is no longer open or of another partition: then all open ones are
+// looked at, which are at most as many as there are batches.
+static uint16_t packed_find(struct batch_set *s, const struct batch_target *to) {
+	uint16_t *place = packed_place(s, to->topic, to->partition);
+
+	if (*place == BATCH_NONE)
+		return BATCH_NONE;
+	for (uint16_t i = 0; i < s->opened_count; i++) {
+		if (s->opened[i] != *place)
+			continue;
+		if (fits(&s->batches[*place], to))
+			return *place;
+		break;
+	}
+	for (uint16_t i = 0; i < s->opened_count; i++)
+		if (fits(&s->batches[s->opened[i]], to))
+			return *place = s->opened[i];
+	return BATCH_NONE;
+}
+
 static void close_open(struct batch_set *s, const struct batch *b) {
-	s->open[b->egress][b->topic] = BATCH_NONE;
+	if (b->packing == PACK_NONE)
+		s->open[b->egress][b->topic] = BATCH_NONE;
 	for (uint16_t i = 0; i < s->opened_count; i++) {
 		if (s->opened[i] != b->index)
 			continue;
@@ -18,19 +50,24 @@ static void close_open(struct batch_set *s, const struct batch *b) {
 	}
 }
 
-static struct batch *
-open_one(struct batch_set *s, uint16_t egress, uint16_t topic, uint64_t now_ns) {
+static struct batch *open_one(struct batch_set *s, const struct batch_target *to, uint64_t now_ns) {
 	if (s->free_count == 0)
 		return nullptr;
 	struct batch *b = &s->batches[s->free[--s->free_count]];
 
-	b->egress = egress;
-	b->topic = topic;
+	b->egress = to->egress;
+	b->topic = to->topic;
+	b->packing = to->packing;
+	b->pack_max = to->pack_max;
+	b->partition = to->partition;
 	b->count = 0;
 	b->used = 0;
 	b->outstanding = 0;
 	b->opened_ns = now_ns;
-	s->open[egress][topic] = b->index;
+	if (to->packing == PACK_NONE)
+		s->open[to->egress][to->topic] = b->index;
+	else
+		*packed_place(s, to->topic, to->partition) = b->index;
 	s->opened[s->opened_count++] = b->index;
 	if (now_ns + s->linger_ns < s->next_due_ns)
 		s->next_due_ns = now_ns + s->linger_ns;
@@ -39,12 +76,12 @@ open_one(struct batch_set *s, uint16_t egress, uint16_t topic, uint64_t now_ns) 
 
 struct batch *batch_set_room(
 	struct batch_set *s,
-	uint16_t egress,
-	uint16_t topic,
+	const struct batch_target *to,
 	uint32_t bytes,
 	uint64_t now_ns
 ) {
-	uint16_t index = s->open[egress][topic];
+	uint16_t index =
+		to->packing == PACK_NONE ? s->open[to->egress][to->topic] : packed_find(s, to);
 
 	if (index != BATCH_NONE) {
 		struct batch *b = &s->batches[index];
@@ -57,7 +94,7 @@ struct batch *batch_set_room(
 		close_open(s, b);
 		s->full[s->full_count++] = index;
 	}
-	struct batch *b = open_one(s, egress, topic, now_ns);
+	struct batch *b = open_one(s, to, now_ns);
 	return b != nullptr && bytes <= b->capacity ? b : nullptr;
 }
 

@@ -17,6 +17,18 @@
 #define BATCH_TOPICS_MAX 256
 #define BATCH_EGRESS_MAX 8
 
+// Where a record goes. With packing, a batch is of one partition.
+struct batch_target {
+	uint16_t egress;
+	uint16_t topic;
+	enum packing packing;
+	uint16_t pack_max; // of the route; batches of another are not joined
+	int32_t partition; // only looked at with packing
+};
+
+// Where the open batch of a packed partition is looked for first: places, not limits.
+#define BATCH_PACKED_PLACES 1024
+
 struct batch_mark {
 	uint16_t batch;
 	uint32_t count;
@@ -40,6 +52,7 @@ struct batch_set {
 	uint16_t *opened; // all open ones
 	uint16_t *full; // no longer open, sealed at the next commit
 	uint16_t open[BATCH_EGRESS_MAX][BATCH_TOPICS_MAX];
+	uint16_t packed[BATCH_PACKED_PLACES]; // hint, by hash of topic and partition
 
 	uint16_t mark_count;
 	struct batch_mark *marks; // owned: state before each record of the message in hand
@@ -57,15 +70,10 @@ int batch_set_init(
 );
 void batch_set_fini(struct batch_set *s);
 
-// The open batch of (egress, topic) with room for one more entry of up to `bytes`, opened if need
-// be. nullptr: no batch is free, or no batch could ever hold so much.
-struct batch *batch_set_room(
-	struct batch_set *s,
-	uint16_t egress,
-	uint16_t topic,
-	uint32_t bytes,
-	uint64_t now_ns
-);
+// The open batch of the target with room for one more entry of up to `bytes`, opened if need be.
+// nullptr: no batch is free, or no batch could ever hold so much.
+struct batch *
+batch_set_room(struct batch_set *s, const struct batch_target *to, uint32_t bytes, uint64_t now_ns);
 
 // Count the entry that the caller has filled in: b->entries[b->count], `bytes` from b->used.
 void batch_set_added(struct batch_set *s, struct batch *b, uint32_t bytes);

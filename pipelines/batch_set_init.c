@@ -24,6 +24,7 @@ int batch_set_init(
 		.marks_max = marks_max,
 	};
 	memset(s->open, 0xff, sizeof(s->open)); // BATCH_NONE
+	memset(s->packed, 0xff, sizeof(s->packed));
 	s->free = calloc(3u * count + 1, sizeof(*s->free));
 	s->marks = calloc(marks_max, sizeof(*s->marks));
 	if (s->free == nullptr || s->marks == nullptr) {

@@ -6,7 +6,6 @@
 
 #include <stdlib.h>
 
-#define CHECKPOINT_TAG ((uintptr_t)1 << 40)
 #define NS_PER_MS 1000000ull
 
 int checkpoints_create(struct sink *s) {

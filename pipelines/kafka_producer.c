@@ -14,6 +14,12 @@
 // librdkafka waits for one.
 #define FATAL_GRACE_NS 70000000000ull
 #define NS_PER_MS 1000000ull
+// Wire overhead of one record in a message set of its own, generously.
+#define MESSAGE_OVERHEAD 128
+
+static const char *packing_label(enum packing p) {
+	return p == PACK_DELIMITED ? "protobuf-delimited" : "json-lines";
+}
 
 int producer_open(struct sink *s, char *why, size_t why_len) {
 	const struct config *c = s->env.config;
@@ -152,19 +158,27 @@ void producer_recover(struct sink *s) {
 	}
 }
 
+// Largest message the topic takes.
+static uint32_t message_max(const struct sink *s, uint16_t topic) {
+	uint32_t max = s->topics[topic].message_bytes_max;
+
+	return max != 0 && max < s->value_max ? max : s->value_max;
+}
+
 // What Kafka or librdkafka would refuse whatever happens gets no number.
 static bool acceptable(const struct sink *s, const struct batch *b, const struct batch_entry *e) {
-	uint32_t topic_max = s->topics[b->topic].message_bytes_max;
-	uint32_t max = topic_max != 0 && topic_max < s->value_max ? topic_max : s->value_max;
-	// Wire overhead of one record in a message set of its own, generously.
-	const uint64_t overhead = 128;
-
 	return ledger_seq_index(s->seq, b->topic, e->partition) != UINT32_MAX
-		&& (uint64_t)e->len + e->key_len + e->headers_len + overhead <= max;
+		&& (uint64_t)e->len + e->key_len + e->headers_len + e->lead + MESSAGE_OVERHEAD
+		<= message_max(s, b->topic);
 }
 
 static rd_kafka_headers_t *headers_make(const struct batch *b, const struct batch_entry *e) {
 	rd_kafka_headers_t *headers = rd_kafka_headers_new(16);
+
+	if (b->packing != PACK_NONE) {
+		rd_kafka_header_add(headers, "encoding", -1, packing_label(b->packing), -1);
+		return headers;
+	}
 	struct rd r = rd_from((struct view) {b->buf + e->headers_offset, e->headers_len});
 	struct view name, value;
 
@@ -175,24 +189,46 @@ static rd_kafka_headers_t *headers_make(const struct batch *b, const struct batc
 	return headers;
 }
 
-// One entry with headers. False: not taken, offer again.
-static bool single_offer(struct sink *s, struct topic_state *t, uint16_t slot, uint32_t i) {
-	struct batch *b = s->slots[slot].batch;
-	struct batch_entry *e = &b->entries[i];
+// The bytes of a message made of `count` entries: one entry's value, or from the first one's lead
+// to the last one's end.
+static struct view message_bytes(const struct batch *b, uint32_t first, uint32_t count) {
+	const struct batch_entry *e = &b->entries[first], *last = &b->entries[first + count - 1];
+	uint32_t from = e->offset - (b->packing != PACK_NONE ? e->lead : 0);
 
-	ledger_seq_give(s->seq, b, e);
+	return view_of(b->buf + from, last->offset + last->len - from);
+}
+
+// Entries [first, first + count) as one message with headers: one of them, or a packed run. False:
+// not taken, offer again.
+static bool headers_offer(
+	struct sink *s,
+	struct topic_state *t,
+	uint16_t slot,
+	uint32_t first,
+	uint32_t count
+) {
+	struct batch *b = s->slots[slot].batch;
+	struct batch_entry *e = &b->entries[first];
+
+	for (uint32_t i = 0; i < count; i++)
+		ledger_seq_give(s->seq, b, &e[i]);
 	rd_kafka_headers_t *headers = headers_make(b, e);
-	uint8_t *value_at = b->buf + e->offset, *key_at = b->buf + e->key_offset;
+	struct view value = message_bytes(b, first, count);
+	uint8_t *key_at = e->key_len > 0 ? b->buf + e->key_offset : nullptr;
 	rd_kafka_resp_err_t err = rd_kafka_producev(
 		s->rk,
 		RD_KAFKA_V_RKT(t->rkt),
 		RD_KAFKA_V_PARTITION(e->partition),
 		RD_KAFKA_V_MSGFLAGS(0),
-		RD_KAFKA_V_VALUE(value_at, e->len),
+		RD_KAFKA_V_VALUE((void *)(uintptr_t)value.p, value.len),
 		RD_KAFKA_V_KEY(key_at, e->key_len),
 		RD_KAFKA_V_TIMESTAMP(e->rx_wall_ns / (int64_t)NS_PER_MS),
 		RD_KAFKA_V_HEADERS(headers),
-		RD_KAFKA_V_OPAQUE(opaque_make(slot, i)),
+		RD_KAFKA_V_OPAQUE(opaque_make((struct opaque) {
+			.slot = slot,
+			.entry = (uint16_t)first,
+			.count = (uint16_t)count,
+		})),
 		RD_KAFKA_V_END
 	);
 	if (err == RD_KAFKA_RESP_ERR_NO_ERROR) {
@@ -201,9 +237,10 @@ static bool single_offer(struct sink *s, struct topic_state *t, uint16_t slot, u
 		return true;
 	}
 	rd_kafka_headers_destroy(headers);
-	ledger_seq_ungive(s->seq, b, e);
-	if (err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) {
-		entry_finish(s, slot, i, RESULT_REFUSED);
+	for (uint32_t i = count; i-- > 0;)
+		ledger_seq_ungive(s->seq, b, &e[i]);
+	if (err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE && count == 1) {
+		entry_finish(s, slot, first, RESULT_REFUSED);
 		return true;
 	}
 	if (err != RD_KAFKA_RESP_ERR__QUEUE_FULL) {
@@ -272,7 +309,11 @@ static uint32_t run_gather(struct sink *s, struct topic_state *t, uint16_t slot,
 			.len = e->len,
 			.key = b->buf + e->key_offset,
 			.key_len = e->key_len,
-			._private = opaque_make(slot, i),
+			._private = opaque_make((struct opaque) {
+				.slot = slot,
+				.entry = (uint16_t)i,
+				.count = 1,
+			}),
 		};
 		s->at[n++] = (uint16_t)i;
 	}
@@ -280,10 +321,57 @@ static uint32_t run_gather(struct sink *s, struct topic_state *t, uint16_t slot,
 	return n;
 }
 
+// How many entries from `first` on can share a message: pending, next to each other, within the
+// limits of the route and of the topic. At least 1: `first` itself is pending and acceptable.
+static uint32_t pack_count(
+	const struct sink *s,
+	const struct topic_state *t,
+	const struct batch *b,
+	uint32_t first
+) {
+	uint32_t max = t->isolated > 0 ? 1 : b->pack_max;
+	uint32_t limit = message_max(s, b->topic) - MESSAGE_OVERHEAD;
+	uint32_t n = 1;
+
+	for (; n < max && first + n < b->count; n++) {
+		const struct batch_entry *e = &b->entries[first + n];
+		if (atomic_load_explicit(&e->result, memory_order_relaxed) != RESULT_PENDING
+		    || message_bytes(b, first, n + 1).len > limit)
+			break;
+	}
+	return n;
+}
+
+// The next message of a packed batch. False: the queue is full or the topic has stalled.
+static bool packed_offer(struct sink *s, struct topic_state *t, uint16_t slot) {
+	struct batch *b = s->slots[slot].batch;
+	uint32_t i = t->entry;
+	struct batch_entry *e = &b->entries[i];
+
+	if (atomic_load_explicit(&e->result, memory_order_relaxed) != RESULT_PENDING) {
+		t->entry++;
+		return true;
+	}
+	if (!acceptable(s, b, e)) {
+		entry_finish(s, slot, i, RESULT_REFUSED);
+		t->entry++;
+		return true;
+	}
+	uint32_t n = pack_count(s, t, b, i);
+	t->alone = t->isolated > 0;
+	if (!headers_offer(s, t, slot, i, n))
+		return false;
+	t->entry = i + n;
+	return true;
+}
+
 // One step. False: the queue is full or the topic has stalled.
 static bool slot_offer(struct sink *s, struct topic_state *t, uint16_t slot) {
 	struct batch *b = s->slots[slot].batch;
 	uint32_t end;
+
+	if (b->packing != PACK_NONE)
+		return packed_offer(s, t, slot);
 	uint32_t n = run_gather(s, t, slot, &end);
 
 	if (n > 0) {
@@ -298,7 +386,7 @@ static bool slot_offer(struct sink *s, struct topic_state *t, uint16_t slot) {
 	if (end == b->count)
 		return true;
 	t->alone = t->isolated > 0;
-	if (!single_offer(s, t, slot, end))
+	if (!headers_offer(s, t, slot, end, 1))
 		return false;
 	t->entry = end + 1;
 	return true;

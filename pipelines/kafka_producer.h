@@ -90,8 +90,28 @@ struct sink {
 	uint16_t at[OFFER_MAX]; // their entries
 };
 
-static inline void *opaque_make(uint16_t slot, uint32_t entry) {
-	return (void *)((uintptr_t)slot << 16 | entry);
+// What librdkafka gives back with a report: `count` entries of a slot from `entry` on. Checkpoints
+// have CHECKPOINT_TAG and their index.
+#define CHECKPOINT_TAG ((uintptr_t)1 << 40)
+
+struct opaque {
+	uint16_t slot;
+	uint16_t entry;
+	uint16_t count;
+};
+
+static inline void *opaque_make(struct opaque o) {
+	return (void *)((uintptr_t)o.count << 48 | (uintptr_t)o.slot << 16 | o.entry);
+}
+
+static inline struct opaque opaque_read(const void *p) {
+	uintptr_t v = (uintptr_t)p;
+
+	return (struct opaque) {
+		.slot = (uint16_t)(v >> 16),
+		.entry = (uint16_t)v,
+		.count = (uint16_t)(v >> 48),
+	};
 }
 
 // Make the producer and its topics from the configuration.

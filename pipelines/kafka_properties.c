@@ -127,6 +127,11 @@ int kafka_conf_producer(
 	char *why,
 	size_t why_len
 ) {
+	static const char *const codecs[] = {
+		[COMPRESSION_NONE] = "none",
+		[COMPRESSION_LZ4] = "lz4",
+		[COMPRESSION_ZSTD] = "zstd",
+	};
 	char client[64], messages[16], kbytes[16], batch[16], old[64];
 	size_t old_len = sizeof(old);
 	rd_kafka_conf_t *conf;
@@ -163,6 +168,7 @@ int kafka_conf_producer(
 		// Batches come collected; waiting again inside librdkafka only adds latency.
 		{"linger.ms", "1"},
 		{"batch.size", batch},
+		{"compression.codec", codecs[c->kafka.compression]},
 		{"message.send.max.retries", "2147483647"},
 		{"queue.buffering.max.messages", messages},
 		{"queue.buffering.max.kbytes", kbytes},

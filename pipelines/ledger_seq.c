@@ -67,6 +67,15 @@ static bool numbered(const struct batch_entry *e) {
 	return e->kind == ENTRY_RECORD || e->seq_at != 0;
 }
 
+static void seq_patch(uint8_t *at, enum seq_form form, uint64_t seq) {
+	if (form == SEQ_DIGITS) {
+		digits_patch(at, LEDGER_SEQ_DIGITS, seq);
+		return;
+	}
+	for (uint32_t i = 0; i < 8; i++)
+		at[i] = (uint8_t)(seq >> 8 * i);
+}
+
 void ledger_seq_give(struct ledger_seq *s, const struct batch *b, struct batch_entry *e) {
 	uint32_t i = ledger_seq_index(s, b->topic, e->partition);
 
@@ -75,7 +84,7 @@ void ledger_seq_give(struct ledger_seq *s, const struct batch *b, struct batch_e
 		return;
 	e->ledger_seq = s->next[i]++;
 	if (e->seq_at != 0)
-		digits_patch(b->buf + e->seq_at, LEDGER_SEQ_DIGITS, e->ledger_seq);
+		seq_patch(b->buf + e->seq_at, e->seq_form, e->ledger_seq);
 }
 
 void ledger_seq_ungive(struct ledger_seq *s, const struct batch *b, struct batch_entry *e) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a pipeline allocates, all of it before the worker starts.
 #include "config/config.h"
+#include "pipelines/encode_protobuf.h"
 #include "pipelines/pipeline_state.h"
 
 #include <assert.h>
@@ -35,6 +36,9 @@ int pipeline_create(const struct pipeline_env *env, const struct config *c, stru
 	if (scratch == nullptr)
 		goto err;
 	p->decoder = payload_decoder_init(scratch);
+	p->protobuf = calloc(1, protobuf_scratch_size());
+	if (p->protobuf == nullptr)
+		goto err;
 	pipeline_use(p, c);
 	*out = p;
 	return 0;
@@ -48,6 +52,7 @@ void pipeline_destroy(struct pipeline *p) {
 	if (p == nullptr)
 		return;
 	free(p->decoder);
+	free(p->protobuf);
 	ack_table_fini(&p->acks);
 	batch_set_fini(&p->batches);
 	free(p);

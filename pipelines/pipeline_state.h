@@ -27,6 +27,7 @@ struct pipeline {
 	struct batch_set batches;
 	struct ack_table acks;
 	struct payload_decoder *decoder; // owned
+	struct protobuf_scratch *protobuf; // owned
 	uint64_t in_flight_records;
 	uint64_t in_flight_bytes;
 	uint64_t dead_letter_bytes; // of derived entries in flight

@@ -26,6 +26,7 @@ struct sink_done {
 struct sink_stats {
 	uint64_t submitted; // entries, derived ones included
 	uint64_t acknowledged;
+	uint64_t messages; // Kafka messages they shared
 	uint64_t refused;
 	uint64_t bytes;
 	uint64_t checkpoints_made;

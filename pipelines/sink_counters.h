@@ -5,7 +5,7 @@
 #include "pipelines/sink.h"
 
 struct sink_counters {
-	_Atomic(uint64_t) submitted, acknowledged, refused, bytes, checkpoints_made,
+	_Atomic(uint64_t) submitted, acknowledged, messages, refused, bytes, checkpoints_made,
 		checkpoints_delivered, in_flight, oldest_unacked_ns, errors;
 };
 
@@ -18,6 +18,7 @@ static inline void sink_counters_read(const struct sink_counters *c, struct sink
 #define READ(field) out->field = atomic_load_explicit(&c->field, memory_order_relaxed)
 	READ(submitted);
 	READ(acknowledged);
+	READ(messages);
 	READ(refused);
 	READ(bytes);
 	READ(checkpoints_made);

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// One value per line in a file, "-" for standard output: replay and tests. The file is opened for
+// One value per line in a file (a protobuf record behind its length instead), "-" for standard
+// output: replay and tests. The file is opened for
 // appending by every egress thread and written in whole lines, so several threads may share it.
 // A batch whose write failed is offered again from the first byte the file did not take.
 #include "config/config.h"
+#include "pipelines/encode_protobuf.h"
 #include "pipelines/ledger_seq.h"
 #include "pipelines/sink_counters.h"
 #include "pipelines/sink_fifo.h"
@@ -42,7 +44,7 @@ static int file_create(const struct sink_env *env, struct sink **out, char *why,
 	if (s == nullptr)
 		goto err;
 	s->fd = -1;
-	s->capacity = (size_t)c->egress.batch_bytes + BATCH_ENTRIES_MAX;
+	s->capacity = (size_t)c->egress.batch_bytes + VARINT32_MAX_BYTES * BATCH_ENTRIES_MAX;
 	s->text = malloc(s->capacity);
 	if (s->text == nullptr || ledger_seq_create(c, &s->seq) != 0)
 		goto err;
@@ -95,11 +97,17 @@ static int file_submit(struct sink *s, struct batch *b, uint64_t) {
 	for (uint32_t i = 0; i < b->count; i++) {
 		struct batch_entry *e = &b->entries[i];
 		ledger_seq_give(s->seq, b, e);
-		if (s->used + e->len + 1 > s->capacity)
+		if (s->used + e->len + VARINT32_MAX_BYTES > s->capacity)
 			return -EMSGSIZE; // batch larger than egress.batch_bytes: our bug
-		memcpy(s->text + s->used, b->buf + e->offset, e->len);
-		s->used += e->len;
-		s->text[s->used++] = '\n';
+		if (e->seq_form == SEQ_FIXED64) {
+			s->used += varint_write(s->text + s->used, e->len);
+			memcpy(s->text + s->used, b->buf + e->offset, e->len);
+			s->used += e->len;
+		} else {
+			memcpy(s->text + s->used, b->buf + e->offset, e->len);
+			s->used += e->len;
+			s->text[s->used++] = '\n';
+		}
 		atomic_store_explicit(&e->result, RESULT_PENDING, memory_order_relaxed);
 	}
 	s->writing = b;

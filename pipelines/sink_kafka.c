@@ -149,31 +149,37 @@ static void report_delivered(struct sink *s, struct topic_state *t, uint16_t slo
 	entry_finish(s, slot, entry, t->weak ? RESULT_DELIVERED_WEAK : RESULT_DELIVERED);
 }
 
+static void report_refused(struct sink *s, struct topic_state *t, struct opaque o) {
+	if (t->alone) {
+		t->isolated--;
+		t->backoff_ms = 0;
+		entry_finish(s, o.slot, o.entry, RESULT_REFUSED);
+		return;
+	}
+	// One of them, or one that they travelled with.
+	t->isolated += o.count;
+	t->backoff_ms = 0;
+}
+
 static void report_take(struct sink *s, const rd_kafka_message_t *m) {
 	if (checkpoints_report(s, m))
 		return;
-	uint16_t slot = (uint16_t)((uintptr_t)m->_private >> 16);
-	uint32_t entry = (uint32_t)((uintptr_t)m->_private & 0xffff);
-	struct topic_state *t = &s->topics[s->slots[slot].batch->topic];
+	struct opaque o = opaque_read(m->_private);
+	struct topic_state *t = &s->topics[s->slots[o.slot].batch->topic];
 
 	s->outstanding--;
 	t->outstanding--;
 	if (m->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
 		if (t->isolated > 0)
 			t->isolated--;
-		report_delivered(s, t, slot, entry);
+		sink_counter_add(&s->counters.messages, 1);
+		for (uint32_t i = 0; i < o.count; i++)
+			report_delivered(s, t, o.slot, o.entry + i);
 		return;
 	}
 	sink_counter_add(&s->counters.errors, 1);
-	if (about_records(m->err) && t->alone) {
-		t->isolated--;
-		t->backoff_ms = 0;
-		entry_finish(s, slot, entry, RESULT_REFUSED);
-	} else if (about_records(m->err)) {
-		// It, or one that it travelled with.
-		t->isolated++;
-		t->backoff_ms = 0;
-	}
+	if (about_records(m->err))
+		report_refused(s, t, o);
 	topic_stall(s, t);
 }
 

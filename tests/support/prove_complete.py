@@ -4,9 +4,11 @@
 
     kcat -b HOST:PORT -C -t TOPIC -e -q -f '%t %p %K %S\\n%k%s\\n' | prove_complete.py
 
-Reads every message of the topic from its beginning, in the JSON encoding. Exits 1 and names the
-place at the first gap, repetition, insertion or broken chain. With --tail the beginning may be gone
-(retention): each partition counts from its first checkpoint on.
+Reads every message of the topic from its beginning, in the JSON encoding, one record a message or
+many (lines). Exits 1 and names the place at the first gap, repetition, insertion or broken chain.
+With --tail the beginning may be gone (retention): each partition counts from its first checkpoint
+on. With --protobuf DIR the records are protobuf, and DIR has record_pb2.py, which protoc makes of
+pipelines/proto/record.proto.
 """
 import hashlib
 import json
@@ -20,10 +22,52 @@ def messages(f):
         yield topic.decode(), int(partition), key, f.read(int(value_len)), f.read(1)
 
 
-def prove(f, tail):
-    parts = {}
+def lines(value):
+    """The records of a message and the bytes that stand for each in the chain."""
+    for line in value.split(b"\n"):
+        yield json.loads(line), line
+
+
+def delimited(record_pb2):
+    """The same for protobuf: one record, or each behind its length. Checkpoints are JSON."""
+    def single(value):
+        m = record_pb2.Record.FromString(value)
+        yield {"type": "record", "appliance": m.appliance, "appliance_epoch": m.appliance_epoch,
+               "ledger_seq": m.ledger_seq, "device": m.device, "record": m}, value
+
+    def split(value):
+        if value[:1] == b"{" and value[-1:] == b"}":
+            try:
+                yield from lines(value)
+                return
+            except ValueError:
+                pass  # a length that looks like a brace
+        if value[:1] == b"\x09":  # the tag of ledger_seq; no record is nine bytes short
+            yield from single(value)
+            return
+        at = 0
+        while at < len(value):
+            length = shift = 0
+            while True:
+                b = value[at]
+                length |= (b & 0x7F) << shift
+                at, shift = at + 1, shift + 7
+                if b < 0x80:
+                    break
+            yield from single(value[at:at + length])
+            at += length
+    return split
+
+
+def records(f, split):
     for topic, partition, key, value, _ in messages(f):
-        r = json.loads(value)
+        for r, part in split(value):
+            yield topic, partition, key, part, r
+
+
+def prove(f, tail, split=lines):
+    parts = {}
+    for topic, partition, key, value, r in records(f, split):
         if r["type"] not in ("record", "checkpoint"):
             continue
         where = (r["appliance"], r["appliance_epoch"], topic, partition)
@@ -59,4 +103,9 @@ def prove(f, tail):
 
 
 if __name__ == "__main__":
-    print(prove(sys.stdin.buffer, "--tail" in sys.argv), "records proved complete")
+    how = lines
+    if "--protobuf" in sys.argv:
+        sys.path.insert(0, sys.argv[sys.argv.index("--protobuf") + 1])
+        import record_pb2
+        how = delimited(record_pb2)
+    print(prove(sys.stdin.buffer, "--tail" in sys.argv, how), "records proved complete")

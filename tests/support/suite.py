@@ -121,14 +121,15 @@ def mqttjs_fetch(tally):
 
 
 def functional(tally, selected):
-    if not os.environ.get("SLUICE_QUICK") and selected("functional/kafka"):
+    scripts = [p for p in sorted(FUNCTIONAL.iterdir()) if p.is_file() and os.access(p, os.X_OK)
+               and selected(f"functional/{p.stem}")]
+    texts = [p.read_text() for p in scripts]
+    if not os.environ.get("SLUICE_QUICK") and any("kafka_start" in t for t in texts):
         kafka_fetch(tally)
-    if selected("functional/mqtt_outage"):
+    if any("mqttjs" in t for t in texts):
         mqttjs_fetch(tally)
-    for script in sorted(p for p in FUNCTIONAL.iterdir() if p.is_file() and os.access(p, os.X_OK)):
+    for script in scripts:
         name = f"functional/{script.stem}"
-        if not selected(name):
-            continue
         log = LOGS / f"functional-{script.stem}.log"
         log.unlink(missing_ok=True)
         code, seconds = run([*NAMESPACE, "bash", "-c", NAMESPACE_SETUP, "functional", str(script)],

@@ -127,7 +127,7 @@ static void the_appliance_example_takes_its_secrets_from_systemd(void **) {
 	assert_string_equal(c->frame.keys, keys);
 	assert_string_equal(c->mqtt.users[0].secret, "hush");
 	assert_int_equal(c->egress.in_flight_records, 500000);
-	assert_int_equal(c->kafka.property_count, 6);
+	assert_int_equal(c->kafka.property_count, 5);
 	assert_string_equal(c->kafka.properties[4].name, "ssl.key.password");
 	assert_string_equal(c->kafka.properties[4].value, "hush");
 	config_free(c);

@@ -49,7 +49,8 @@ static int teardown(void **state) {
 
 // One record of `bytes` for (egress 0, topic); false if there is no room.
 static bool add(struct bench *t, uint16_t topic, uint32_t bytes, uint64_t now_ns) {
-	struct batch *b = batch_set_room(&t->set, 0, topic, bytes, now_ns);
+	struct batch *b =
+		batch_set_room(&t->set, &(struct batch_target) {.topic = topic}, bytes, now_ns);
 
 	if (b == NULL)
 		return false;
@@ -150,6 +151,62 @@ static void a_slow_sink_gets_fuller_batches(void **state) {
 	assert_int_equal(t->batches[t->sealed[3]].count, 2);
 }
 
+// Packed batches against a list of what was added: each batch is of one partition, nothing is lost,
+// however many partitions share the places of the hint.
+static void packed_batches_are_of_one_partition(void **state) {
+	struct bench *t = *state;
+	uint32_t added = 0, found = 0;
+
+	for (int round = 0; round < 200; round++) {
+		for (int32_t p = 0; p < 3; p++) {
+			// A multiple of the places: all of them share one.
+			struct batch_target to = {
+				.topic = 1,
+				.packing = PACK_LINES,
+				.pack_max = 8,
+				.partition = p * BATCH_PACKED_PLACES,
+			};
+			struct batch *b = batch_set_room(&t->set, &to, 10, 5);
+			assert_non_null(b);
+			assert_int_equal(b->partition, to.partition);
+			assert_int_equal(b->packing, PACK_LINES);
+			b->entries[b->count].partition = to.partition;
+			batch_set_added(&t->set, b, 10);
+			added++;
+		}
+		batch_set_commit(&t->set);
+		if (round % 3 == 2) {
+			batch_set_seal_all(&t->set);
+			for (uint32_t i = 0; i < t->sealed_count; i++) {
+				struct batch *b = &t->batches[t->sealed[i]];
+				for (uint32_t k = 0; k < b->count; k++)
+					assert_int_equal(b->entries[k].partition, b->partition);
+				found += b->count;
+				come_back(t, t->sealed[i]);
+			}
+			t->sealed_count = 0;
+		}
+	}
+	batch_set_seal_all(&t->set);
+	for (uint32_t i = 0; i < t->sealed_count; i++)
+		found += t->batches[t->sealed[i]].count;
+	assert_int_equal(found, added);
+}
+
+static void packed_and_single_do_not_mix(void **state) {
+	struct bench *t = *state;
+	struct batch_target one = {.topic = 1};
+	struct batch_target packed = {.topic = 1, .packing = PACK_LINES, .pack_max = 8};
+	struct batch_target other = {.topic = 1, .packing = PACK_LINES, .pack_max = 9};
+	struct batch *a = batch_set_room(&t->set, &one, 10, 5);
+	struct batch *b = batch_set_room(&t->set, &packed, 10, 5);
+	struct batch *c = batch_set_room(&t->set, &other, 10, 5);
+
+	assert_true(a != b && b != c && a != c);
+	batch_set_rollback(&t->set);
+	assert_int_equal(t->set.free_count, t->set.count);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void) {
@@ -160,6 +217,8 @@ int main(void) {
 		CASE(too_large_for_any),
 		CASE(sealed_in_the_order_of_opening),
 		CASE(a_slow_sink_gets_fuller_batches),
+		CASE(packed_batches_are_of_one_partition),
+		CASE(packed_and_single_do_not_mix),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

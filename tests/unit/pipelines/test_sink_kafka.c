@@ -382,6 +382,141 @@ static void records_with_headers_are_numbered_in_order(void **) {
 	rig_end(r);
 }
 
+// `count` records of one partition as JSON lines.
+static void packed_make(struct rig *r, uint16_t index, unsigned count, uint16_t pack_max) {
+	struct batch *b = batch_next(r, index);
+
+	b->packing = PACK_LINES;
+	b->pack_max = pack_max;
+	b->partition = 1;
+	for (unsigned i = 0; i < count; i++, r->made++) {
+		char key[16];
+		snprintf(key, sizeof(key), "dev-%u", (unsigned)(r->made % DEVICES));
+		struct batch_entry *e = batch_record(b, key, r->made, 1, 120);
+		e->key_len = 0;
+		e->key_offset = 0;
+		b->buf[b->used++] = '\n';
+	}
+}
+
+struct lines {
+	unsigned messages, records;
+	uint64_t seq;
+};
+
+// Every message of the topic is lines of JSON, each record numbered by one more than the last.
+static void lines_check(const char *topic, struct lines *out) {
+	char text[256];
+	rd_kafka_conf_t *conf = quiet_conf();
+
+	*out = (struct lines) {0};
+	rd_kafka_conf_set(
+		conf,
+		"bootstrap.servers",
+		rd_kafka_mock_cluster_bootstraps(mock),
+		text,
+		sizeof(text)
+	);
+	rd_kafka_conf_set(conf, "group.id", topic, text, sizeof(text));
+	rd_kafka_conf_set(conf, "enable.partition.eof", "true", text, sizeof(text));
+	rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
+	rd_kafka_topic_partition_list_t *one = rd_kafka_topic_partition_list_new(1);
+	rd_kafka_topic_partition_list_add(one, topic, 1)->offset = RD_KAFKA_OFFSET_BEGINNING;
+	rd_kafka_assign(rk, one);
+	rd_kafka_topic_partition_list_destroy(one);
+	bool end = false;
+	for (uint64_t until = now() + 20 * NS_PER_S; !end && now() < until;) {
+		rd_kafka_message_t *m = rd_kafka_consumer_poll(rk, 100);
+		if (m == NULL)
+			continue;
+		end = m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF;
+		if (m->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+			char *copy = strndup(m->payload, m->len), *rest = NULL;
+			assert_int_equal(m->key_len, 0);
+			out->messages++;
+			for (char *line = strtok_r(copy, "\n", &rest); line != NULL;
+			     line = strtok_r(NULL, "\n", &rest)) {
+				assert_int_equal(line[strlen(line) - 1], '}');
+				assert_int_equal(number_in(line, "\"ledger_seq\":"), ++out->seq);
+				out->records++;
+			}
+			free(copy);
+		}
+		rd_kafka_message_destroy(m);
+	}
+	assert_true(end);
+	rd_kafka_consumer_close(rk);
+	rd_kafka_destroy(rk);
+}
+
+static void packed_records_share_messages(void **) {
+	struct rig *r = rig_make("packed", 0);
+	struct sink_stats stats;
+	struct lines lines;
+
+	packed_make(r, 0, 250, 100);
+	packed_make(r, 1, 3, 100);
+	submit(r, 0);
+	submit(r, 1);
+	wait_for(r, 253);
+	lines_check("packed", &lines);
+	assert_int_equal(lines.records, 253);
+	assert_int_equal(lines.messages, 4); // 100, 100, 50, 3
+	sink_kafka_ops.stats(r->sink, &stats);
+	assert_int_equal(stats.messages, 4);
+	rig_end(r);
+}
+
+static void only_the_culprit_of_a_packed_message_is_refused(void **) {
+	struct rig *r = rig_make("packed-culprit", 0);
+	struct lines lines;
+
+	// The first message of ten is refused, then each alone: the fourth is the culprit.
+	rd_kafka_mock_push_request_errors(
+		mock,
+		API_PRODUCE,
+		5,
+		RD_KAFKA_RESP_ERR_INVALID_RECORD,
+		RD_KAFKA_RESP_ERR_NO_ERROR,
+		RD_KAFKA_RESP_ERR_NO_ERROR,
+		RD_KAFKA_RESP_ERR_NO_ERROR,
+		RD_KAFKA_RESP_ERR_INVALID_RECORD
+	);
+	packed_make(r, 0, 10, 10);
+	submit(r, 0);
+	wait_for(r, 10);
+	lines_check("packed-culprit", &lines);
+	assert_int_equal(lines.records, 9);
+	for (unsigned i = 0; i < 10; i++)
+		assert_int_equal(
+			r->batch[0]->entries[i].result,
+			i == 3 ? RESULT_REFUSED : RESULT_DELIVERED_WEAK
+		);
+	rig_end(r);
+}
+
+static void transient_errors_keep_packed_records_in_order(void **) {
+	struct rig *r = rig_make("packed-transient", 0);
+	struct lines lines;
+
+	rd_kafka_mock_push_request_errors(
+		mock,
+		API_PRODUCE,
+		3,
+		RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
+		RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS,
+		RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT
+	);
+	for (uint16_t i = 0; i < 4; i++) {
+		packed_make(r, i, 100, 32);
+		submit(r, i);
+	}
+	wait_for(r, 400);
+	lines_check("packed-transient", &lines);
+	assert_int_equal(lines.records, 400);
+	rig_end(r);
+}
+
 static void active_partitions_get_checkpoints(void **) {
 	struct rig *r = rig_make("checkpoints", 10000);
 	struct sink_stats stats;
@@ -409,8 +544,9 @@ static void properties_the_contract_rests_on_are_refused(void **) {
 		{"enable.idempotence", "false", -EPERM},
 		{"message.timeout.ms", "1000", -EPERM},
 		{"bootstrap.servers", "x", -EPERM},
-		{"compression.type", "lz4", 0},
-		{"compression.type", "nonsense", -EINVAL},
+		{"compression.type", "lz4", -EPERM},
+		{"compression.level", "3", 0},
+		{"compression.level", "nonsense", -EINVAL},
 		{"no.such.property", "1", -ENOENT},
 	};
 	char why[256];
@@ -473,6 +609,9 @@ int main(void) {
 		cmocka_unit_test(a_full_queue_keeps_the_order),
 		cmocka_unit_test(no_free_slot_says_later),
 		cmocka_unit_test(records_with_headers_are_numbered_in_order),
+		cmocka_unit_test(packed_records_share_messages),
+		cmocka_unit_test(only_the_culprit_of_a_packed_message_is_refused),
+		cmocka_unit_test(transient_errors_keep_packed_records_in_order),
 		cmocka_unit_test(active_partitions_get_checkpoints),
 		cmocka_unit_test(properties_the_contract_rests_on_are_refused),
 		cmocka_unit_test(partition_counts_are_pinned),
