@@ -7,7 +7,8 @@ SLUICE_TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 SLUICE_CACHE=${SLUICE_CACHE:-/var/cache/sluice}
 SLUICE_RUN=${SLUICE_RUN:-/run/sluice}
 # Which package lists make up the root: `lab` builds and runs the product, `test` adds what
-# tests/run needs. quickstart does not pay for Java.
+# tests/run needs, `bench` adds the programs we compare ourselves with. quickstart does not pay for
+# Java, nor tests/run for Suricata.
 SLUICE_SET=${SLUICE_SET:-lab}
 
 step() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
@@ -23,7 +24,8 @@ package_lists() {
 	case $SLUICE_SET in
 	lab) echo build lab ;;
 	test) echo build lab test kafka ;;
-	*) die "unknown package set '$SLUICE_SET' (lab or test)" ;;
+	bench) echo build lab test kafka bench ;;
+	*) die "unknown package set '$SLUICE_SET' (lab, test or bench)" ;;
 	esac
 }
 

@@ -32,6 +32,8 @@ struct item {
 	enum shed_reason shed;
 	enum payload_rc payload;
 	enum finding finding; // that refused it, FINDING_NONE if it was something else
+	bool disconnect; // refused: and the sender's connection is to end
+	uint32_t signature; // that refused it, or was found in what was malformed; 0: none
 	const char *stage; // that refused it; a literal
 	uint16_t first_record;
 	uint16_t record_count;
@@ -43,7 +45,8 @@ struct item {
 
 // What a stage found, and where.
 struct found {
-	struct view field; // its name, in the readings or the profile; empty: the record as a whole
+	struct view field; // its name, in the readings or the profile; empty: the record as a
+			   // whole; FINDING_SIGNATURE: the signature's name
 	uint32_t detail; // FINDING_SIGNATURE: its id; FINDING_GAP: how many; else 0
 	enum finding finding;
 };
@@ -87,6 +90,14 @@ item_refuse(struct item *it, enum refuse_reason why, enum payload_rc payload, co
 // Note a finding; the profile's action for it decides what becomes of record and message. Returns
 // false if that ended the item (refused).
 bool record_find(struct item *it, struct record *rec, struct found what, const char *stage);
+// The same with an action of the finder's own.
+bool record_find_as(
+	struct item *it,
+	struct record *rec,
+	struct found what,
+	enum finding_action action,
+	const char *stage
+);
 
 static inline void item_shed(struct item *it, enum shed_reason why) {
 	it->state = ITEM_SHED;

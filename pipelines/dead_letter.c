@@ -53,6 +53,10 @@ uint32_t dead_letter_encode(const struct envelope *e, const struct dead_letter *
 		p = JSON_LITERAL(p, ",\"detail\":");
 		p = label(p, d->detail);
 	}
+	if (d->signature != 0) {
+		p = JSON_LITERAL(p, ",\"signature\":");
+		p = json_u64(p, d->signature);
+	}
 	p = JSON_LITERAL(p, ",\"stage\":");
 	p = label(p, d->stage);
 	if (d->profile[0] != '\0') {

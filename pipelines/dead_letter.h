@@ -13,6 +13,7 @@ struct dead_letter {
 	const char *detail; // label of a payload_rc, or ""
 	const char *stage;
 	const struct record *record; // whose findings are told; nullptr: none
+	uint32_t signature; // that the message was refused for; 0: none
 	const char *profile; // "" if unknown
 	const char *format; // of the original; "record" for an encoded one
 	struct view device; // empty if unknown

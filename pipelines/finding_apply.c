@@ -7,8 +7,16 @@ static enum refuse_reason refusal(enum finding f) {
 }
 
 bool record_find(struct item *it, struct record *rec, struct found what, const char *stage) {
-	enum finding_action action = it->m.profile->on[what.finding];
+	return record_find_as(it, rec, what, it->m.profile->on[what.finding], stage);
+}
 
+bool record_find_as(
+	struct item *it,
+	struct record *rec,
+	struct found what,
+	enum finding_action action,
+	const char *stage
+) {
 	if (action == FINDING_IGNORE)
 		return true;
 	rec->findings |= 1u << what.finding;

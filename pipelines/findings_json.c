@@ -25,7 +25,8 @@ static uint8_t *one(uint8_t *p, const struct found *f) {
 	p = JSON_LITERAL(p, ",\"class\":");
 	p = json_string(p, label_view(finding_class_label(finding_class_of(f->finding))));
 	if (f->field.len > 0) {
-		p = JSON_LITERAL(p, ",\"field\":");
+		p = f->finding == FINDING_SIGNATURE ? JSON_LITERAL(p, ",\"name\":")
+						    : JSON_LITERAL(p, ",\"field\":");
 		p = json_string(p, f->field);
 	}
 	if (f->detail != 0) {

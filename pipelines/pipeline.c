@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "config/config.h"
 #include "pipelines/decode.h"
+#include "pipelines/match.h"
 #include "pipelines/pipeline.h"
 #include "pipelines/pipeline_state.h"
 #include "pipelines/route.h"
@@ -18,6 +19,10 @@ void pipeline_use(struct pipeline *p, const struct config *c) {
 	envelope_render(&p->envelope, c);
 }
 
+void pipeline_match(struct pipeline *p, struct matcher *m) {
+	p->matcher = m;
+}
+
 void pipeline_clock(struct pipeline *p, enum clock_quality quality, uint64_t max_error_us) {
 	if (p->envelope.clock == quality && p->envelope.clock_error_us == max_error_us)
 		return;
@@ -32,6 +37,7 @@ static void dead_letter_item(struct pipeline *p, const struct item *it) {
 		.reason = refuse_reason_label(it->refuse),
 		.detail = it->payload != PAYLOAD_OK ? payload_rc_label(it->payload)
 						    : finding_label(it->finding),
+		.signature = it->signature,
 		.stage = it->stage,
 		.profile = it->m.profile->name,
 		.format = payload_format_label(it->m.format),
@@ -51,7 +57,12 @@ static void dead_letter_item(struct pipeline *p, const struct item *it) {
 // The doors of the items that did not become records.
 static void turn_away(struct pipeline *p, const struct item *it) {
 	struct ledger_messages *messages = &p->env.ledger->messages[it->m.transport];
-	struct verdict v = {.refuse = it->refuse, .shed = it->shed, .payload = it->payload};
+	struct verdict v = {
+		.refuse = it->refuse,
+		.shed = it->shed,
+		.payload = it->payload,
+		.disconnect = it->disconnect,
+	};
 
 	messages->received++;
 	if (it->state == ITEM_REFUSED) {
@@ -75,6 +86,7 @@ static void run_stages(struct pipeline *p) {
 	for (uint16_t from = 0; from < b->item_count;) {
 		uint16_t to = decode_burst(p->decoder, b, from);
 		authorize_burst(b, from, to, &p->env.authority);
+		match_burst(b, from, to, p->matcher, &p->env.enforcer);
 		route_burst(b, from, to, p->config, p->env.egress_count);
 		admit_burst(p, from, to);
 		for (uint16_t i = from; i < to; i++)
@@ -92,6 +104,8 @@ void pipeline_push(struct pipeline *p, const struct message *m) {
 	it->m = *m;
 	it->state = ITEM_GOING;
 	it->record_count = 0;
+	it->signature = 0;
+	it->disconnect = false;
 	if (m->rx_ns > p->now_ns)
 		p->now_ns = m->rx_ns;
 	if (b->item_count == BURST_MESSAGES)

@@ -19,6 +19,7 @@
 #include "pipelines/batch.h"
 #include "pipelines/latency.h"
 #include "pipelines/ledger.h"
+#include "pipelines/match.h"
 #include "pipelines/record.h"
 
 #include <stdbool.h>
@@ -44,6 +45,8 @@ struct pipeline_env {
 	void *owner;
 	// Who may send; judge NULL: everybody.
 	struct authority authority;
+	// Who cuts senders off when a signature says so.
+	struct match_enforcer enforcer;
 	// Per transport: tell the adapter. `done` may be NULL if the transport never waits.
 	struct {
 		void (*done)(void *adapter, uint32_t token, const struct verdict *v);
@@ -58,6 +61,9 @@ void pipeline_destroy(struct pipeline *p); // accepts NULL
 // Between bursts only: use this configuration generation from now on. Messages in flight finish
 // under the one they were accepted with.
 void pipeline_use(struct pipeline *p, const struct config *c);
+
+// Between bursts only: this worker's share of the signatures from now on; NULL: none. The caller's.
+void pipeline_match(struct pipeline *p, struct matcher *m);
 
 // What our wall clock is worth now; carried in every record from here on. Unknown until told.
 // max_error_us is ignored with CLOCK_UNKNOWN.

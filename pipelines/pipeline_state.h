@@ -28,6 +28,7 @@ struct pipeline {
 	struct ack_table acks;
 	struct payload_decoder *decoder; // owned
 	struct protobuf_scratch *protobuf; // owned
+	struct matcher *matcher; // borrowed, NULL: no signatures
 	uint64_t in_flight_records;
 	uint64_t in_flight_bytes;
 	uint64_t dead_letter_bytes; // of derived entries in flight
