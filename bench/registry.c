@@ -40,7 +40,8 @@ static double import(struct registry *r, uint32_t devices) {
 				i,
 				i % 100
 			);
-		if (registry_import(r, &by, csv, n, false, &out) < 0 || out.refused > 0) {
+		struct import_order order = {.csv = csv, .len = n};
+		if (registry_import(r, &by, &order, &out) < 0 || out.refused > 0) {
 			fprintf(stderr, "import: %s\n", registry_why(r));
 			exit(1);
 		}

@@ -1,111 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
-// Certificates: what the API asks sluice-signd, and what the registry keeps of the answer.
-#include "controlplane/ca/ca.h"
+// The CA and the certificates of devices: what the API asks sluice-signd, and what the registry
+// keeps of the answer.
+#include "controlplane/api_sign.h"
 #include "controlplane/ca/digest.h"
-#include "controlplane/ca/sign_message.h"
-#include "controlplane/control.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <sys/un.h>
 #include <time.h>
-#include <unistd.h>
 
-#define SIGN_WAIT_S 5
 #define DAYS_DEFAULT 365
 #define DAYS_MAX 3650
+#define CRL_DAYS_DEFAULT 7
 
-// One question, bounded. 0 with *r filled, or -errno of the conversation.
-static int ask(struct control *c, const struct sign_request *q, struct sign_reply *r) {
-	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	struct timeval wait = {.tv_sec = SIGN_WAIT_S};
-
-	if (strlen(c->sign_socket) >= sizeof(a.sun_path))
-		return -ENAMETOOLONG;
-	snprintf(a.sun_path, sizeof(a.sun_path), "%s", c->sign_socket);
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	int ret = 0;
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
-	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait));
-	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0
-	    || send(fd, q, sizeof(*q), MSG_NOSIGNAL) != sizeof(*q))
-		ret = -errno;
-	else if (recv(fd, r, sizeof(*r), 0) != sizeof(*r))
-		ret = -EPROTO;
-	close(fd);
-	r->text[sizeof(r->text) - 1] = '\0';
-	r->certificate[sizeof(r->certificate) - 1] = '\0';
-	r->chain[sizeof(r->chain) - 1] = '\0';
-	r->key[sizeof(r->key) - 1] = '\0';
-	return ret;
+static const char *body_text(const struct request *q, const char *name) {
+	const char *text = json_string_value(json_object_get(q->json, name));
+	return text != NULL ? text : "";
 }
 
-// False with the reply filled if signd is away or says no.
-static bool
-asked(struct control *c, const struct sign_request *q, struct sign_reply *s, struct reply *r) {
-	memset(s, 0, sizeof(*s));
-	int ret = ask(c, q, s);
-
-	if (ret < 0) {
-		reply_error(
-			r,
-			503,
-			"signd-away",
-			"start sluice-signd (systemctl start sluice-signd)",
-			"the signing daemon does not answer: %s",
-			strerror(-ret)
-		);
-		return false;
-	}
-	if (s->result == 0)
-		return true;
-	if (s->result == -ENOENT)
-		reply_error(
-			r, 404, "no-ca", "sluicectl ca init --organisation NAME", "%s", s->text
-		);
-	else
-		reply_error(
-			r,
-			s->result == -EEXIST || s->result == -EINVAL ? 409 : 500,
-			s->result == -EEXIST ? "exists" : "not-signed",
-			NULL,
-			"%s",
-			s->text
-		);
-	return false;
+static int64_t now_s(void) {
+	return (int64_t)time(NULL);
 }
 
-static json_t *certificate_json(const char *pem) {
-	struct ca_certificate i;
-	char hex[DIGEST_TEXT];
-
-	if (ca_inspect(pem, &i) < 0)
-		return json_null();
-	return json_pack(
-		"{s:s,s:s,s:s,s:s,s:I,s:I,s:s}",
-		"serial",
-		i.serial,
-		"subject",
-		i.subject,
-		"issuer",
-		i.issuer,
-		"sha256",
-		digest_hex(i.sha256, sizeof(i.sha256), hex),
-		"not_before_s",
-		(json_int_t)i.not_before_s,
-		"not_after_s",
-		(json_int_t)i.not_after_s,
-		"pem",
-		pem
-	);
-}
+// --- the CA
 
 static void ca_answer(const struct sign_reply *s, unsigned status, struct reply *r) {
 	reply_json(
@@ -121,90 +40,348 @@ static void ca_answer(const struct sign_reply *s, unsigned status, struct reply 
 	);
 }
 
+struct adoption {
+	struct control *c;
+	const struct author *by;
+	const char *base;
+	bool anchor;
+};
+
+// Trust the certificate under the first free of BASE, BASE-2, ...; nothing if it is trusted.
+static int adopt(void *owner, const char *pem) {
+	struct adoption *a = owner;
+	struct ca_certificate i;
+	char name[64];
+	int error = 0, ret = -EEXIST;
+
+	if (ca_inspect(pem, &i) < 0)
+		return -EINVAL;
+	char hex[DIGEST_TEXT];
+	char *list = registry_trust_list(a->c->registry, &error);
+	bool known =
+		list != NULL && strstr(list, digest_hex(i.sha256, sizeof(i.sha256), hex)) != NULL;
+	free(list);
+	if (known)
+		return 0;
+	snprintf(name, sizeof(name), "%s", a->base);
+	for (int n = 2; ret == -EEXIST && n < 100; n++) {
+		struct trust_row row = {
+			.name = name,
+			.subject = i.subject,
+			.sha256 = i.sha256,
+			.pem = pem,
+			.anchor = a->anchor,
+		};
+		ret = registry_trust_add(a->c->registry, a->by, &row);
+		if (ret == -EEXIST)
+			snprintf(name, sizeof(name), "%.40s-%d", a->base, n);
+	}
+	return ret;
+}
+
+// The appliance trusts its own CA: the root as anchor, what is below it as the way there.
+static void own_adopted(
+	struct control *c,
+	struct request *q,
+	const struct sign_reply *s,
+	const char *action,
+	struct reply *r
+) {
+	struct adoption root = {c, &q->author, "own", true};
+	struct adoption below = {c, &q->author, "own-issuing", false};
+	struct ca_certificate issuing = {0};
+	char after[100], hex[DIGEST_TEXT];
+
+	int ret = ca_bundle(s->chain, adopt, &root);
+	if (ret == 0)
+		ret = ca_bundle(s->certificate, adopt, &below);
+	(void)ca_inspect(s->certificate, &issuing);
+	snprintf(
+		after,
+		sizeof(after),
+		"{\"sha256\":\"%s\"}",
+		digest_hex(issuing.sha256, sizeof(issuing.sha256), hex)
+	);
+	if (ret == 0)
+		ret = registry_audit(c->registry, &q->author, action, issuing.subject, NULL, after);
+	if (ret < 0)
+		reply_errno(r, ret, "trust in the own CA", registry_why(c->registry));
+	else
+		ca_answer(s, 201, r);
+}
+
 void ca_init(struct control *c, struct request *q, struct reply *r) {
 	static const struct body_field fields[] = {{"organisation", JSON_STRING, true, 60}, {0}};
-	static struct sign_request ask_for;
-	static struct sign_reply s;
-	struct ca_certificate root;
 
 	if (!body_check(q, fields, r))
 		return;
-	int64_t now = (int64_t)time(NULL);
-	ask_for = (struct sign_request
-	) {.magic = SIGN_MAGIC, .op = SIGN_INIT, .not_before_s = now, .not_after_s = now};
-	snprintf(
-		ask_for.name,
-		sizeof(ask_for.name),
-		"%s",
-		json_string_value(json_object_get(q->json, "organisation"))
-	);
-	if (!asked(c, &ask_for, &s, r))
-		return;
-	if (ca_inspect(s.chain, &root) == 0)
-		(void)registry_trust_add(
-			c->registry, &q->author, "own", root.subject, root.sha256, s.chain
-		);
-	(void)registry_audit(c->registry, &q->author, "ca.init", root.subject, NULL, NULL);
-	ca_answer(&s, 201, r);
+	struct sign_request *ask = sign_question(SIGN_INIT);
+	ask->not_before_s = ask->not_after_s = now_s();
+	snprintf(ask->name, sizeof(ask->name), "%s", body_text(q, "organisation"));
+	const struct sign_reply *s = sign_ask(c, r);
+	if (s != NULL)
+		own_adopted(c, q, s, "ca.init", r);
+	sign_forget();
 }
 
 void ca_show(struct control *c, struct request *q, struct reply *r) {
-	static struct sign_request ask_for;
-	static struct sign_reply s;
-
-	ask_for = (struct sign_request) {.magic = SIGN_MAGIC, .op = SIGN_SHOW};
-	if (asked(c, &ask_for, &s, r))
-		ca_answer(&s, 200, r);
+	sign_question(SIGN_SHOW);
+	const struct sign_reply *s = sign_ask(c, r);
+	if (s != NULL)
+		ca_answer(s, 200, r);
 }
 
+void ca_request_make(struct control *c, struct request *q, struct reply *r) {
+	static const struct body_field fields[] = {{"organisation", JSON_STRING, true, 60}, {0}};
+
+	if (!body_check(q, fields, r))
+		return;
+	struct sign_request *ask = sign_question(SIGN_REQUEST);
+	snprintf(ask->name, sizeof(ask->name), "%s", body_text(q, "organisation"));
+	const struct sign_reply *s = sign_ask(c, r);
+	if (s == NULL)
+		return;
+	(void)registry_audit(
+		c->registry, &q->author, "ca.request", body_text(q, "organisation"), NULL, NULL
+	);
+	reply_json(r, 201, json_pack("{s:s}", "csr", s->certificate));
+}
+
+void ca_import(struct control *c, struct request *q, struct reply *r) {
+	static const struct body_field fields[] = {
+		{"certificate", JSON_STRING, true, SIGN_CHAIN_MAX - 1},
+		{"key", JSON_STRING, false, SIGN_KEY_MAX - 1},
+		{"organisation", JSON_STRING, false, 60},
+		{"replace", JSON_TRUE, false, 0},
+		{0},
+	};
+
+	if (!body_check(q, fields, r))
+		return;
+	struct sign_request *ask = sign_question(SIGN_IMPORT);
+	ask->not_before_s = ask->not_after_s = now_s();
+	ask->replace = json_is_true(json_object_get(q->json, "replace"));
+	snprintf(
+		ask->name,
+		sizeof(ask->name),
+		"%s",
+		body_text(q, "organisation")[0] != '\0' ? body_text(q, "organisation") : "Sluice"
+	);
+	snprintf(ask->pem, sizeof(ask->pem), "%s", body_text(q, "certificate"));
+	snprintf(ask->key, sizeof(ask->key), "%s", body_text(q, "key"));
+	const struct sign_reply *s = sign_ask(c, r);
+	if (s != NULL)
+		own_adopted(c, q, s, "ca.import", r);
+	sign_forget();
+}
+
+// --- its revocation list
+
+// The revoked and not yet ended certificates of the issuing CA into the question.
+static bool crl_entries(struct control *c, struct sign_request *ask, struct reply *r) {
+	struct ca_certificate issuing;
+	char hex[DIGEST_TEXT];
+	int error = 0;
+	size_t i;
+	json_t *e;
+
+	sign_question(SIGN_SHOW);
+	const struct sign_reply *s = sign_ask(c, r);
+	if (s == NULL)
+		return false;
+	if (ca_inspect(s->certificate, &issuing) < 0) {
+		reply_error(r, 500, "failed", NULL, "the issuing certificate does not parse");
+		return false;
+	}
+	digest_hex(issuing.sha256, sizeof(issuing.sha256), hex);
+	char *text = registry_own_revoked(c->registry, hex, now_s(), &error);
+	json_t *list = text != NULL ? json_loads(text, 0, NULL) : NULL;
+	const json_t *entries = json_object_get(list, "entries");
+	free(text);
+	bool fits = list != NULL && json_array_size(entries) <= SIGN_CRL_MAX;
+	if (list == NULL)
+		reply_errno(r, error, "certificates", registry_why(c->registry));
+	else if (!fits)
+		reply_error(
+			r,
+			409,
+			"too-many",
+			"replace the issuing CA (`sluicectl ca request`, `ca import --replace`): a "
+			"new one begins an empty list",
+			"%zu certificates are revoked, a list holds %d",
+			json_array_size(entries),
+			SIGN_CRL_MAX
+		);
+	sign_question(SIGN_CRL);
+	json_array_foreach(entries, i, e) {
+		if (!fits)
+			break;
+		struct ca_crl_entry *to = &ask->entries[ask->count++];
+		const char *serial = json_string_value(json_object_get(e, "serial"));
+		int n = digest_unhex(serial, to->serial, sizeof(to->serial));
+		to->serial_len = (uint8_t)(n > 0 ? n : 0);
+		to->at_s = json_integer_value(json_object_get(e, "at_s"));
+	}
+	json_decref(list);
+	return fits;
+}
+
+void ca_crl(struct control *c, struct request *q, struct reply *r) {
+	static const struct body_field fields[] = {{"days", JSON_INTEGER, false, 365}, {0}};
+	struct sign_request *ask = sign_question(SIGN_CRL);
+	int64_t number = 0, now = now_s();
+
+	if (!body_check(q, fields, r) || !crl_entries(c, ask, r))
+		return;
+	int64_t days = json_integer_value(json_object_get(q->json, "days"));
+	int ret = registry_crl_number(c->registry, &number);
+	if (ret < 0) {
+		reply_errno(r, ret, "number", registry_why(c->registry));
+		return;
+	}
+	ask->number = number;
+	ask->not_before_s = now;
+	ask->not_after_s = now + (days > 0 ? days : CRL_DAYS_DEFAULT) * 86400;
+	uint32_t entries = ask->count;
+	const struct sign_reply *s = sign_ask(c, r);
+	if (s == NULL)
+		return;
+	char *pem = ca_crl_pem(s->der, s->len);
+	reply_json(
+		r,
+		201,
+		json_pack(
+			"{s:I,s:I,s:I,s:I,s:s}",
+			"number",
+			(json_int_t)number,
+			"entries",
+			(json_int_t)entries,
+			"this_s",
+			(json_int_t)now,
+			"next_s",
+			(json_int_t)(now + (days > 0 ? days : CRL_DAYS_DEFAULT) * 86400),
+			"pem",
+			pem
+		)
+	);
+	free(pem);
+}
+
+// --- certificates of devices
+
 void cert_list(struct control *c, struct request *q, struct reply *r) {
-	int64_t within;
+	struct certificate_filter f = {
+		.now_s = now_s(),
+		.device = query_text(q, "device"),
+		.after = query_text(q, "after"),
+	};
 	int error = 0;
 
-	if (!query_number(q, "expiring", -1, INT32_MAX, &within, r))
+	if (!query_number(q, "expiring", -1, INT32_MAX, &f.within_s, r)
+	    || !query_number(q, "limit", 1000, 10000, &f.limit, r))
 		return;
-	char *json = registry_certificate_list(c->registry, (int64_t)time(NULL), within, &error);
+	char *json = registry_certificate_list(c->registry, &f, &error);
 	if (json == NULL)
 		reply_errno(r, error, "certificates", registry_why(c->registry));
 	else
 		reply_text(r, 200, json);
 }
 
-static int issued_store(
+// Into the registry, with the chain as it was verified. False with the reply filled.
+static bool certificate_store(
 	struct control *c,
 	const struct author *by,
+	const char *action,
 	const char *device,
 	const char *pem,
-	struct ca_certificate *i
+	struct reply *r
 ) {
-	int ret = ca_inspect(pem, i);
+	struct certificate_texts texts;
+	struct ca_trust *trust;
+	struct ca_chain chain;
+	int ret = trust_load(c, &trust);
 
+	if (ret < 0) {
+		reply_errno(r, ret, "trusted issuers", registry_why(c->registry));
+		return false;
+	}
+	enum ca_verdict v = ca_trust_verify(trust, pem, true, &chain);
+	ca_trust_destroy(trust);
+	if (v != CA_TRUSTED) {
+		reply_error(
+			r,
+			409,
+			ca_verdict_label(v),
+			v == CA_UNTRUSTED ? "`sluicectl trust list` shows who is trusted" : NULL,
+			"the certificate is not accepted: %s",
+			ca_verdict_label(v)
+		);
+		return false;
+	}
+	struct certificate_row row = certificate_row_of(&chain, device, pem, &texts);
+	for (unsigned i = 0; i + 1 < chain.count && ret == 0; i++)
+		ret = registry_revoked(
+			c->registry, texts.sha256[i + 1], chain.certificate[i].serial
+		);
+	if (ret > 0) {
+		reply_error(
+			r,
+			409,
+			"revoked",
+			NULL,
+			"its issuer's revocation list names the certificate"
+		);
+		return false;
+	}
+	if (ret == 0)
+		ret = registry_certificate_add(c->registry, by, action, &row);
 	if (ret < 0)
-		return ret;
-	struct certificate_row row = {
-		.serial = i->serial,
-		.device = device,
-		.issuer = i->issuer,
-		.subject = i->subject,
-		.sha256 = i->sha256,
-		.pem = pem,
-		.not_before_s = i->not_before_s,
-		.not_after_s = i->not_after_s,
+		reply_errno(r, ret, device, registry_why(c->registry));
+	return ret == 0;
+}
+
+// A renewal before its time makes certificates pile up; `early` says that it is meant.
+static bool renewal_due(struct control *c, struct request *q, const char *device, struct reply *r) {
+	struct certificate_filter f = {
+		.now_s = now_s(), .within_s = -1, .device = device, .limit = 10000
 	};
-	ret = registry_certificate_add(c->registry, by, &row);
-	if (ret < 0)
-		return ret;
-	// Certificates of a device overlap: each is a credential of its own, numbered by serial.
-	return registry_credential_set(
-		c->registry,
-		by,
-		device,
-		CREDENTIAL_CERTIFICATE,
-		i->sha256[0],
-		i->sha256,
-		sizeof(i->sha256),
-		i->not_after_s
-	);
+	int error = 0;
+	bool due = false, any = false;
+	size_t i;
+	json_t *e;
+
+	char *text = registry_certificate_list(c->registry, &f, &error);
+	json_t *list = text != NULL ? json_loads(text, 0, NULL) : NULL;
+	free(text);
+	json_array_foreach(json_object_get(list, "certificates"), i, e) {
+		const char *state = json_string_value(json_object_get(e, "state"));
+		const char *renew = json_string_value(json_object_get(e, "renew"));
+		if (strcmp(state, "revoked") == 0)
+			continue;
+		any = true;
+		// The last of the list ends last; only it has no successor.
+		due = strcmp(renew, "open") == 0;
+	}
+	json_decref(list);
+	if (!any)
+		reply_error(
+			r,
+			404,
+			"unknown",
+			"`sluicectl cert issue` makes its first one",
+			"%s has no certificate to renew",
+			device
+		);
+	else if (!due && !json_is_true(json_object_get(q->json, "early")))
+		reply_error(
+			r,
+			409,
+			"too-early",
+			"--early renews it nevertheless",
+			"%s: its certificate is not in the last third of its life",
+			device
+		);
+	return any && (due || json_is_true(json_object_get(q->json, "early")));
 }
 
 void cert_issue(struct control *c, struct request *q, struct reply *r) {
@@ -212,64 +389,75 @@ void cert_issue(struct control *c, struct request *q, struct reply *r) {
 		{"device", JSON_STRING, true, CHANNEL_NAME_MAX},
 		{"csr", JSON_STRING, false, SIGN_PEM_MAX - 1},
 		{"days", JSON_INTEGER, false, DAYS_MAX},
+		{"renew", JSON_TRUE, false, 0},
+		{"early", JSON_TRUE, false, 0},
 		{0},
 	};
-	static struct sign_request ask_for;
-	static struct sign_reply s;
-	struct ca_certificate i;
-	char why[200];
+	char why[200] = "", pem[SIGN_CHAIN_MAX];
 	int error = 0;
 
 	if (!body_check(q, fields, r))
 		return;
-	const char *device = json_string_value(json_object_get(q->json, "device"));
-	const char *csr = json_string_value(json_object_get(q->json, "csr"));
+	const char *device = body_text(q, "device"), *csr = body_text(q, "csr");
 	int64_t days = json_integer_value(json_object_get(q->json, "days"));
-	int64_t now = (int64_t)time(NULL);
 	char *known = registry_device_show(c->registry, device, &error);
+	free(known);
 	if (known == NULL) {
 		reply_errno(r, error, device, registry_why(c->registry));
 		return;
 	}
-	free(known);
-	if (csr != NULL && ca_csr_check(csr, why, sizeof(why)) < 0) {
-		reply_error(r, 400, "bad-csr", NULL, "%s", why);
+	if (csr[0] != '\0' && ca_csr_check(csr, why, sizeof(why)) < 0) {
+		reply_error(r, 400, "invalid", "openssl req -new makes one", "%s", why);
 		return;
 	}
-	ask_for = (struct sign_request) {
-		.magic = SIGN_MAGIC,
-		.op = csr != NULL ? SIGN_CSR : SIGN_NEW,
-		.not_before_s = now - 300, // clocks of devices are not ours
-		.not_after_s = now + (days > 0 ? days : DAYS_DEFAULT) * 86400,
-	};
-	snprintf(ask_for.name, sizeof(ask_for.name), "%s", device);
-	snprintf(ask_for.pem, sizeof(ask_for.pem), "%s", csr != NULL ? csr : "");
-	if (!asked(c, &ask_for, &s, r))
+	if (json_is_true(json_object_get(q->json, "renew")) && !renewal_due(c, q, device, r))
 		return;
-	int ret = issued_store(c, &q->author, device, s.certificate, &i);
-	if (ret < 0) {
-		reply_errno(r, ret, device, registry_why(c->registry));
-	} else {
-		json_t *json = certificate_json(s.certificate);
+	struct sign_request *ask = sign_question(csr[0] != '\0' ? SIGN_CSR : SIGN_NEW);
+	ask->not_before_s = now_s() - 300; // clocks of devices are not ours
+	ask->not_after_s = now_s() + (days > 0 ? days : DAYS_DEFAULT) * 86400;
+	snprintf(ask->name, sizeof(ask->name), "%s", device);
+	snprintf(ask->pem, sizeof(ask->pem), "%s", csr);
+	const struct sign_reply *s = sign_ask(c, r);
+	if (s == NULL)
+		return;
+	snprintf(pem, sizeof(pem), "%s", s->certificate);
+	if (certificate_store(c, &q->author, "cert.issue", device, pem, r)) {
+		json_t *json = certificate_json(pem);
 		json_object_set_new(json, "device", json_string(device));
-		json_object_set_new(json, "chain", json_string(s.chain));
-		if (csr == NULL) // the only time it is seen: nothing keeps it
-			json_object_set_new(json, "key", json_string(s.key));
+		json_object_set_new(json, "chain", json_string(s->chain));
+		if (csr[0] == '\0') // the only time it is seen: nothing keeps it
+			json_object_set_new(json, "key", json_string(s->key));
 		reply_json(r, 201, json);
 		link_changed(c->link);
 	}
-	explicit_bzero(s.key, sizeof(s.key));
+	sign_forget();
+}
+
+// A certificate of an outside CA for a device that is known.
+void cert_add(struct control *c, struct request *q, struct reply *r) {
+	static const struct body_field fields[] = {
+		{"certificate", JSON_STRING, true, SIGN_CHAIN_MAX - 1}, {0}
+	};
+
+	if (!body_check(q, fields, r))
+		return;
+	const char *pem = body_text(q, "certificate");
+	if (!certificate_store(c, &q->author, "cert.add", q->capture[0], pem, r))
+		return;
+	json_t *json = certificate_json(pem);
+	json_object_set_new(json, "device", json_string(q->capture[0]));
+	reply_json(r, 201, json);
+	link_changed(c->link);
 }
 
 void cert_show(struct control *c, struct request *q, struct reply *r) {
 	int error = 0;
-	char *pem = registry_certificate_pem(c->registry, q->capture[0], &error);
+	char *json = registry_certificate_show(c->registry, q->capture[0], now_s(), &error);
 
-	if (pem == NULL)
+	if (json == NULL)
 		reply_errno(r, error, q->capture[0], registry_why(c->registry));
 	else
-		reply_json(r, 200, certificate_json(pem));
-	free(pem);
+		reply_text(r, 200, json);
 }
 
 void cert_revoke(struct control *c, struct request *q, struct reply *r) {
@@ -289,96 +477,4 @@ void cert_revoke(struct control *c, struct request *q, struct reply *r) {
 	}
 	link_changed(c->link);
 	reply_json(r, 200, json_pack("{s:s}", "revoked", q->capture[0]));
-}
-
-static void list_answer(struct control *c, char *json, int error, struct reply *r) {
-	if (json == NULL)
-		reply_errno(r, error, "list", registry_why(c->registry));
-	else
-		reply_text(r, 200, json);
-}
-
-void trust_list(struct control *c, struct request *q, struct reply *r) {
-	int error = 0;
-	char *json = registry_trust_list(c->registry, &error);
-	list_answer(c, json, error, r);
-}
-
-void trust_add(struct control *c, struct request *q, struct reply *r) {
-	static const struct body_field fields[] = {
-		{"name", JSON_STRING, true, 60}, {"pem", JSON_STRING, true, SIGN_PEM_MAX - 1}, {0}
-	};
-	struct ca_certificate i;
-
-	if (!body_check(q, fields, r))
-		return;
-	const char *name = json_string_value(json_object_get(q->json, "name"));
-	const char *pem = json_string_value(json_object_get(q->json, "pem"));
-	if (ca_inspect(pem, &i) < 0 || !i.is_ca) {
-		reply_error(r, 400, "invalid", NULL, "that is no certificate of a CA in PEM");
-		return;
-	}
-	int ret = registry_trust_add(c->registry, &q->author, name, i.subject, i.sha256, pem);
-	if (ret < 0)
-		reply_errno(r, ret, name, registry_why(c->registry));
-	else
-		reply_json(r, 201, certificate_json(pem));
-}
-
-// With dry_run=yes: which devices would be refused.
-void trust_remove(struct control *c, struct request *q, struct reply *r) {
-	const char *dry = query_text(q, "dry_run");
-	int error = 0;
-	char *affected = registry_trust_affected(c->registry, q->capture[0], &error);
-
-	if (affected == NULL) {
-		reply_errno(r, error, q->capture[0], registry_why(c->registry));
-		return;
-	}
-	if (dry == NULL || strcmp(dry, "yes") != 0) {
-		int ret = registry_trust_remove(c->registry, &q->author, q->capture[0]);
-		if (ret < 0) {
-			free(affected);
-			reply_errno(r, ret, q->capture[0], registry_why(c->registry));
-			return;
-		}
-	}
-	reply_text(r, 200, affected);
-}
-
-void template_list(struct control *c, struct request *q, struct reply *r) {
-	int error = 0;
-	char *json = registry_template_list(c->registry, &error);
-	list_answer(c, json, error, r);
-}
-
-void template_set(struct control *c, struct request *q, struct reply *r) {
-	static const struct body_field fields[] = {
-		{"issuer", JSON_STRING, true, 60},
-		{"pattern", JSON_STRING, true, 120},
-		{"profile", JSON_STRING, true, 31},
-		{"state", JSON_STRING, false, 16},
-		{0},
-	};
-
-	if (!body_check(q, fields, r))
-		return;
-	const char *state = json_string_value(json_object_get(q->json, "state"));
-	int s = state != NULL ? device_state_find(state) : DEVICE_PENDING;
-	if (s != DEVICE_PENDING && s != DEVICE_ACTIVE) {
-		reply_error(r, 400, "out-of-range", NULL, "'state' must be pending or active");
-		return;
-	}
-	int ret = registry_template_set(
-		c->registry,
-		&q->author,
-		json_string_value(json_object_get(q->json, "issuer")),
-		json_string_value(json_object_get(q->json, "pattern")),
-		json_string_value(json_object_get(q->json, "profile")),
-		s
-	);
-	if (ret < 0)
-		reply_errno(r, ret, "template", registry_why(c->registry));
-	else
-		template_list(c, q, r);
 }

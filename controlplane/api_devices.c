@@ -360,41 +360,62 @@ void credential_remove(struct control *c, struct request *q, struct reply *r) {
 		device_answer(c, 200, q->capture[0], r);
 }
 
-void device_import(struct control *c, struct request *q, struct reply *r) {
-	const char *update = query_text(q, "update");
-	struct import_result out;
+#define REFUSED_TOLD 10000
 
-	int ret = registry_import(
-		c->registry,
-		&q->author,
-		q->body != NULL ? q->body : "",
-		q->body_len,
-		update != NULL && strcmp(update, "yes") == 0,
-		&out
-	);
-	if (ret < 0) {
-		reply_errno(r, ret, "import", registry_why(c->registry));
+static void refused_add(void *owner, uint64_t line, const char *name, const char *why) {
+	json_t *list = owner;
+
+	if (json_array_size(list) >= REFUSED_TOLD)
 		return;
-	}
-	link_changed(c->link);
-	json_t *bad = json_string(out.first_bad);
-	reply_json(
-		r,
-		200,
+	json_t *text = json_string(name);
+	json_array_append_new(
+		list,
 		json_pack(
-			"{s:I,s:I,s:I,s:I,s:I,s:o}",
-			"rows",
-			(json_int_t)out.rows,
-			"added",
-			(json_int_t)out.added,
-			"changed",
-			(json_int_t)out.changed,
-			"refused",
-			(json_int_t)out.refused,
-			"first_refused_line",
-			(json_int_t)out.first_bad_line,
-			"first_refused",
-			bad != NULL ? bad : json_string("(not UTF-8)")
+			"{s:I,s:o,s:s}",
+			"line",
+			(json_int_t)line,
+			"name",
+			text != NULL ? text : json_string("(not UTF-8)"),
+			"reason",
+			why
 		)
 	);
+}
+
+void device_import(struct control *c, struct request *q, struct reply *r) {
+	const char *update = query_text(q, "update");
+	json_t *list = json_array();
+	struct import_order o = {
+		.csv = q->body != NULL ? q->body : "",
+		.len = q->body_len,
+		.update = update != NULL && strcmp(update, "yes") == 0,
+		.refused = refused_add,
+		.owner = list,
+	};
+	struct import_result out;
+
+	int ret = registry_import(c->registry, &q->author, &o, &out);
+	if (ret < 0) {
+		reply_errno(r, ret, "import", registry_why(c->registry));
+	} else {
+		link_changed(c->link);
+		reply_json(
+			r,
+			200,
+			json_pack(
+				"{s:I,s:I,s:I,s:I,s:O}",
+				"rows",
+				(json_int_t)out.rows,
+				"added",
+				(json_int_t)out.added,
+				"changed",
+				(json_int_t)out.changed,
+				"refused",
+				(json_int_t)out.refused,
+				"refused_rows",
+				list
+			)
+		);
+	}
+	json_decref(list);
 }

@@ -19,6 +19,12 @@ struct control {
 	uint64_t requests;
 	uint64_t refused; // answers of 400 and above
 	uint64_t denied; // 403
+	// Records per second, from the data plane's counters.
+	struct {
+		int64_t at_ms;
+		uint64_t records;
+		uint64_t per_s;
+	} rate;
 };
 
 struct route {
@@ -72,6 +78,13 @@ void block_remove(struct control *c, struct request *q, struct reply *r);
 
 void ca_init(struct control *c, struct request *q, struct reply *r);
 void ca_show(struct control *c, struct request *q, struct reply *r);
+void ca_request_make(struct control *c, struct request *q, struct reply *r);
+void ca_import(struct control *c, struct request *q, struct reply *r);
+void ca_crl(struct control *c, struct request *q, struct reply *r);
+void cert_add(struct control *c, struct request *q, struct reply *r);
+void crl_import(struct control *c, struct request *q, struct reply *r);
+void template_remove(struct control *c, struct request *q, struct reply *r);
+void provision(struct control *c, struct request *q, struct reply *r);
 void cert_list(struct control *c, struct request *q, struct reply *r);
 void cert_issue(struct control *c, struct request *q, struct reply *r);
 void cert_show(struct control *c, struct request *q, struct reply *r);

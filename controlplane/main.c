@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // sluice-controld: one thread, one poll loop.
-#include "controlplane/control.h"
+#include "controlplane/api_health.h"
 #include "controlplane/http.h"
 
 #include <errno.h>
@@ -222,11 +222,11 @@ static int start(struct control *c, const struct settings *s, struct http **http
 	return ret;
 }
 
-static int64_t monotonic_s(void) {
+static int64_t monotonic_ms(void) {
 	struct timespec t;
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec;
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 static void serve(struct control *c, struct http *http, int signals) {
@@ -243,7 +243,8 @@ static void serve(struct control *c, struct http *http, int signals) {
 			return;
 		link_poll_done(c->link, &fds[1]);
 		http_run(http);
-		backup_hourly(c, monotonic_s());
+		health_tick(c, monotonic_ms());
+		backup_hourly(c, monotonic_ms() / 1000);
 	}
 }
 

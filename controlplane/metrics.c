@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // /metrics in Prometheus text format 0.0.4. No series per device.
-#include "controlplane/control.h"
+#include "controlplane/api_health.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static int by_name(const void *a, const void *b) {
 	return strcmp(
@@ -46,22 +45,31 @@ static void data_plane(struct control *c, FILE *f) {
 
 static void certificates(struct control *c, FILE *f) {
 	static const int days[] = {0, 7, 30};
-	int64_t now = (int64_t)time(NULL);
+	char names[200];
 
 	fprintf(f,
-		"# HELP sluice_certificates_expiring Certificates that end within so many days\n"
+		"# HELP sluice_certificates_expiring Certificates of devices without successor "
+		"that end within so many days\n"
 		"# TYPE sluice_certificates_expiring gauge\n");
-	for (size_t i = 0; i < sizeof(days) / sizeof(days[0]); i++) {
-		int error = 0;
-		char *text = registry_certificate_list(c->registry, now, days[i] * 86400, &error);
-		json_t *j = text != NULL ? json_loads(text, 0, NULL) : NULL;
+	for (size_t i = 0; i < sizeof(days) / sizeof(days[0]); i++)
 		fprintf(f,
-			"sluice_certificates_expiring{days=\"%d\"} %zu\n",
+			"sluice_certificates_expiring{days=\"%d\"} %" PRId64 "\n",
 			days[i],
-			json_array_size(json_object_get(j, "certificates")));
-		json_decref(j);
-		free(text);
-	}
+			certificates_ending(c, days[i] * 86400));
+	fprintf(f,
+		"# HELP sluice_issuers_expiring Issuers, own and trusted, that end within so many "
+		"days\n"
+		"# TYPE sluice_issuers_expiring gauge\n");
+	for (size_t i = 0; i < sizeof(days) / sizeof(days[0]); i++)
+		fprintf(f,
+			"sluice_issuers_expiring{days=\"%d\"} %d\n",
+			days[i],
+			issuers_ending(c, days[i] * 86400, names, sizeof(names)));
+	family(f,
+	       "revocation_lists_overdue",
+	       "gauge",
+	       "Revocation lists whose next update is past",
+	       lists_overdue(c, names, sizeof(names)));
 }
 
 static void devices(struct control *c, FILE *f) {

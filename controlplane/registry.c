@@ -106,6 +106,13 @@ int registry_bump(struct registry *r, int64_t *version) {
 	);
 }
 
+int registry_one(struct registry *r, int ret, const char *what) {
+	if (ret != 0)
+		return ret;
+	snprintf(r->sql.why, sizeof(r->sql.why), "there is no such %s", what);
+	return -ENOENT;
+}
+
 uint64_t registry_version(struct registry *r) {
 	int64_t v = 0;
 
@@ -193,6 +200,10 @@ int registry_backup(struct registry *r, const char *path) {
 	if (ret < 0)
 		unlink(part);
 	return ret;
+}
+
+int registry_check(struct registry *r, char *why, size_t why_len) {
+	return checked(&r->sql, why, why_len);
 }
 
 int registry_check_file(const char *path, char *why, size_t why_len) {

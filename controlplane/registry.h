@@ -23,7 +23,7 @@ struct author {
 	uint32_t uid;
 };
 
-#define REGISTRY_SCHEMA 3
+#define REGISTRY_SCHEMA 4
 
 // Open or create, migrate, check (`quick_check` and foreign keys). -EIO: corrupt, see why;
 // -ENOTSUP: written by a newer version.
@@ -37,6 +37,7 @@ int registry_migrate(struct sql *s, int version, char *why, size_t why_len);
 
 // A consistent copy while in use, replaced atomically. And a whole check of such a file.
 int registry_backup(struct registry *r, const char *path);
+int registry_check(struct registry *r, char *why, size_t why_len);
 int registry_check_file(const char *path, char *why, size_t why_len);
 
 // Counted up by every change the data plane must hear of.
@@ -123,19 +124,24 @@ struct import_result {
 	uint64_t added;
 	uint64_t changed;
 	uint64_t refused;
-	uint64_t first_bad_line; // within this text, header is 1
-	char first_bad[160];
+};
+
+struct import_order {
+	const char *csv;
+	size_t len;
+	bool update; // known devices are changed, else refused
+	// Called for every row that is left out, may be NULL. Lines count within this text, from 1.
+	void (*refused)(void *owner, uint64_t line, const char *name, const char *why);
+	void *owner;
 };
 
 // CSV text, first line the column names: name[,profile,state,records_per_s,bytes_per_s,
-// connections,labels (k=v;k=v)]. One transaction. Bad rows are counted and left out; -EINVAL only
-// if the header is bad. `update`: known devices are changed, else refused.
+// connections,labels (k=v;k=v)]. One transaction. Bad rows are left out, the others stand; -EINVAL
+// only if the header is bad, and then nothing does.
 int registry_import(
 	struct registry *r,
 	const struct author *by,
-	const char *csv,
-	size_t len,
-	bool update,
+	const struct import_order *o,
 	struct import_result *out
 );
 
@@ -197,6 +203,7 @@ int registry_audit(
 	const char *after
 );
 char *registry_audit_list(struct registry *r, int64_t before_id, int64_t limit, int *error);
+int64_t registry_audit_last_s(struct registry *r); // when the last entry was made, 0 if none
 // 0 and *entries; -EBADMSG with *entries the first entry that does not fit its chain.
 int registry_audit_verify(struct registry *r, uint64_t *entries);
 
@@ -234,53 +241,3 @@ int registry_block_remove(struct registry *r, const struct author *by, int64_t i
 char *registry_block_list(struct registry *r, int *error);
 // Devices in good standing last seen from addresses with that text prefix.
 int registry_block_hits(struct registry *r, const struct block *b, int64_t *devices);
-
-// --- certificates
-
-struct certificate_row {
-	const char *serial; // hex
-	const char *device; // NULL: not a device's
-	const char *issuer;
-	const char *subject;
-	const uint8_t *sha256;
-	const char *pem;
-	int64_t not_before_s, not_after_s;
-};
-
-int registry_certificate_add(
-	struct registry *r,
-	const struct author *by,
-	const struct certificate_row *c
-);
-int registry_certificate_revoke(
-	struct registry *r,
-	const struct author *by,
-	const char *serial,
-	const char *reason
-);
-// within_s < 0: all; else those that expire within so many seconds from now_s.
-char *registry_certificate_list(struct registry *r, int64_t now_s, int64_t within_s, int *error);
-char *registry_certificate_pem(struct registry *r, const char *serial, int *error);
-
-int registry_trust_add(
-	struct registry *r,
-	const struct author *by,
-	const char *name,
-	const char *subject,
-	const uint8_t sha256[32],
-	const char *pem
-);
-int registry_trust_remove(struct registry *r, const struct author *by, const char *name);
-char *registry_trust_list(struct registry *r, int *error);
-// Devices with a live certificate of that issuer: they would be refused.
-char *registry_trust_affected(struct registry *r, const char *name, int *error);
-
-int registry_template_set(
-	struct registry *r,
-	const struct author *by,
-	const char *issuer,
-	const char *pattern,
-	const char *profile,
-	int state
-);
-char *registry_template_list(struct registry *r, int *error);

@@ -133,6 +133,13 @@ char *registry_audit_list(struct registry *r, int64_t before_id, int64_t limit, 
 	);
 }
 
+int64_t registry_audit_last_s(struct registry *r) {
+	int64_t ns = 0;
+
+	(void)sql_number(&r->sql, &ns, "SELECT at_ns FROM audit ORDER BY id DESC LIMIT 1", "");
+	return ns / 1000000000;
+}
+
 int registry_audit_verify(struct registry *r, uint64_t *entries) {
 	char previous[DIGEST_TEXT] = CHAIN_START, chain[DIGEST_TEXT];
 	uint64_t n = 0;

@@ -37,7 +37,7 @@ static char *device_json(struct registry *r, const char *name, int *error) {
 	);
 }
 
-static int claim_set(struct registry *r, const char *claims, int64_t *id) {
+int registry_claim_set(struct registry *r, const char *claims, int64_t *id) {
 	int ret =
 		sql_run(&r->sql,
 			"INSERT INTO claim_sets(claims) VALUES(?) ON CONFLICT DO NOTHING",
@@ -54,7 +54,7 @@ device_write(struct registry *r, const char *name, const struct device_change *c
 	int64_t set = 0;
 
 	if (c->claims != NULL) {
-		int ret = claim_set(r, c->claims, &set);
+		int ret = registry_claim_set(r, c->claims, &set);
 		if (ret < 0)
 			return ret;
 	}
@@ -130,7 +130,7 @@ static int audit_after(
 	return ret < 0 ? ret : 0;
 }
 
-static int device_insert(
+int registry_device_insert(
 	struct registry *r,
 	const struct author *by,
 	const char *name,
@@ -181,7 +181,7 @@ int registry_device_add(
 	int ret = sql_transaction(&r->sql);
 	if (ret < 0)
 		return ret;
-	return sql_finish(&r->sql, device_insert(r, by, name, c, readmit));
+	return sql_finish(&r->sql, registry_device_insert(r, by, name, c, readmit));
 }
 
 static int state_check(struct registry *r, const char *name, int state, bool readmit) {

@@ -17,7 +17,8 @@
 	X(COLUMN_RECORDS, "records_per_s")                                                         \
 	X(COLUMN_BYTES, "bytes_per_s")                                                             \
 	X(COLUMN_CONNECTIONS, "connections")                                                       \
-	X(COLUMN_LABELS, "labels")
+	X(COLUMN_LABELS, "labels")                                                                 \
+	X(COLUMN_CLAIMS, "claims")
 
 enum column {
 #define X(id, label) id,
@@ -26,7 +27,7 @@ enum column {
 		COLUMN_COUNT
 };
 
-#define FIELD_MAX 512
+#define FIELD_MAX 8192
 
 struct csv {
 	const char *at;
@@ -40,7 +41,7 @@ struct csv {
 struct importer {
 	struct registry *r;
 	struct csv csv;
-	bool update;
+	const struct import_order *order;
 	int64_t version;
 	int64_t now;
 	struct import_result *out;
@@ -106,7 +107,7 @@ static int header_read(struct registry *r, struct csv *c) {
 				r->sql.why,
 				sizeof(r->sql.why),
 				"column '%.60s' is %s; columns are name, profile, state, "
-				"records_per_s, bytes_per_s, connections, labels",
+				"records_per_s, bytes_per_s, connections, labels, claims",
 				text,
 				column < COLUMN_COUNT ? "given twice" : "unknown"
 			);
@@ -191,12 +192,43 @@ static bool labels_read(const char *text, char *out, size_t room) {
 	return fclose(f) == 0 && ok;
 }
 
+// Labels and claims may also come as JSON, which is how `device export` writes what the short
+// form cannot carry. Checked by SQLite, which stores it.
+static bool json_good(struct importer *im, const char *text, bool claims) {
+	int64_t good = 0;
+	int ret = claims
+		? sql_number(
+			  &im->r->sql,
+			  &good,
+			  "SELECT CASE WHEN NOT json_valid(?1) OR json_type(?1)<>'object' THEN 0 "
+			  "ELSE NOT EXISTS(SELECT 1 FROM json_each(?1) k WHERE k.key NOT IN "
+			  "('id','topic','path') OR k.type<>'array' OR EXISTS(SELECT 1 FROM "
+			  "json_each(k.value) v WHERE v.type<>'text' OR length(v.value) NOT "
+			  "BETWEEN "
+			  "1 AND ?2)) END",
+			  "ti",
+			  text,
+			  (int64_t)CHANNEL_PATTERN_MAX
+		  )
+		: sql_number(
+			  &im->r->sql,
+			  &good,
+			  "SELECT CASE WHEN NOT json_valid(?1) OR json_type(?1)<>'object' THEN 0 "
+			  "ELSE NOT EXISTS(SELECT 1 FROM json_each(?1) k WHERE k.type<>'text') END",
+			  "t",
+			  text
+		  );
+	return ret == 0 && good != 0;
+}
+
 // NULL if the row is in, else why not. *fatal: the database refuses.
 static const char *row_store(struct importer *im, int *fatal) {
 	int64_t quota[3] = {-1, -1, -1};
-	char labels[2 * FIELD_MAX] = "";
+	static char labels[2 * FIELD_MAX]; // one thread
 	struct csv *c = &im->csv;
+	const char *claims = c->text[COLUMN_CLAIMS];
 	int state = DEVICE_ACTIVE;
+	int64_t set = 0;
 
 	if (!device_name_valid(c->text[COLUMN_NAME]))
 		return "not a device name";
@@ -207,20 +239,32 @@ static const char *row_store(struct importer *im, int *fatal) {
 	for (int i = 0; i < 3; i++)
 		if (!number_read(c->text[COLUMN_RECORDS + i], &quota[i]))
 			return "a quota is a whole number";
-	if (c->text[COLUMN_LABELS][0] != '\0'
-	    && !labels_read(c->text[COLUMN_LABELS], labels, sizeof(labels)))
-		return "labels are key=value;key=value";
+	labels[0] = '\0';
+	if (c->text[COLUMN_LABELS][0] == '{')
+		snprintf(labels, sizeof(labels), "%s", c->text[COLUMN_LABELS]);
+	else if (c->text[COLUMN_LABELS][0] != '\0'
+		 && !labels_read(c->text[COLUMN_LABELS], labels, sizeof(labels)))
+		return "labels are key=value;key=value, or a JSON object of texts";
+	if (labels[0] != '\0' && !json_good(im, labels, false))
+		return "labels are key=value;key=value, or a JSON object of texts";
+	if (claims[0] != '\0' && !json_good(im, claims, true))
+		return "claims are a JSON object of lists id, topic, path";
+	if (claims[0] != '\0' && strcmp(claims, "{}") != 0) {
+		*fatal = registry_claim_set(im->r, claims, &set);
+		if (*fatal < 0)
+			return "claims";
+	}
 	int ret = sql_run(
 		&im->r->sql,
 		"INSERT INTO "
 		"devices(name,profile,state,records_per_s,bytes_per_s,connections,labels,"
-		"created_s,version) VALUES(?1,nullif(?2,''),?3,max(?4,0),max(?5,0),max(?6,0),"
-		"nullif(?7,''),?8,?9) ON CONFLICT(name) DO UPDATE SET "
+		"created_s,version,claims) VALUES(?1,nullif(?2,''),?3,max(?4,0),max(?5,0),"
+		"max(?6,0),nullif(?7,''),?8,?9,nullif(?11,0)) ON CONFLICT(name) DO UPDATE SET "
 		"profile=coalesce(excluded.profile,profile),state=excluded.state,reason=NULL,"
 		"records_per_s=iif(?4<0,records_per_s,?4),bytes_per_s=iif(?5<0,bytes_per_s,?5),"
 		"connections=iif(?6<0,connections,?6),labels=coalesce(excluded.labels,labels),"
-		"version=?9 WHERE ?10 AND state<>3",
-		"ttiiiitiii",
+		"claims=coalesce(excluded.claims,claims),version=?9 WHERE ?10 AND state<>3",
+		"ttiiiitiiii",
 		c->text[COLUMN_NAME],
 		c->text[COLUMN_PROFILE],
 		(int64_t)state,
@@ -230,7 +274,8 @@ static const char *row_store(struct importer *im, int *fatal) {
 		labels,
 		im->now,
 		im->version,
-		(int64_t)im->update
+		(int64_t)im->order->update,
+		set
 	);
 	if (ret < 0)
 		*fatal = ret;
@@ -277,16 +322,9 @@ static int rows_store(struct importer *im) {
 			out->added++;
 			continue;
 		}
-		if (out->refused++ == 0) {
-			out->first_bad_line = line;
-			snprintf(
-				out->first_bad,
-				sizeof(out->first_bad),
-				"'%.64s': %s",
-				im->csv.text[COLUMN_NAME],
-				bad
-			);
-		}
+		out->refused++;
+		if (im->order->refused != NULL)
+			im->order->refused(im->order->owner, line, im->csv.text[COLUMN_NAME], bad);
 	}
 	(void)sql_number(&im->r->sql, &after, "SELECT coalesce(max(id),0) FROM devices", "");
 	uint64_t inserted = (uint64_t)(after - before);
@@ -300,15 +338,13 @@ static int rows_store(struct importer *im) {
 int registry_import(
 	struct registry *r,
 	const struct author *by,
-	const char *csv,
-	size_t len,
-	bool update,
+	const struct import_order *o,
 	struct import_result *out
 ) {
 	struct importer im = {
 		.r = r,
-		.csv = {.at = csv, .end = csv + len},
-		.update = update,
+		.csv = {.at = o->csv, .end = o->csv + o->len},
+		.order = o,
 		.now = registry_now(),
 		.out = out,
 	};
@@ -324,7 +360,7 @@ int registry_import(
 	ret = registry_bump(r, &im.version);
 	if (ret == 0)
 		ret = rows_store(&im);
-	digest_sha256(csv, len, digest);
+	digest_sha256(o->csv, o->len, digest);
 	snprintf(
 		after,
 		sizeof(after),

@@ -79,6 +79,37 @@ static const char *const steps[REGISTRY_SCHEMA] = {
 	"CREATE TABLE templates("
 	" issuer TEXT NOT NULL, pattern TEXT NOT NULL, profile TEXT NOT NULL,"
 	" state INTEGER NOT NULL, PRIMARY KEY(issuer, pattern)) WITHOUT ROWID;",
+
+	// 3 -> 4: a serial is only unique for its issuer; chains, revocation lists, naming rules.
+	// paths.issuers: SHA-256 of the CA certificates, the issuer first, the anchor last.
+	"CREATE TABLE paths(id INTEGER PRIMARY KEY, issuers TEXT NOT NULL UNIQUE);"
+	"ALTER TABLE certificates RENAME TO old;"
+	"DROP INDEX certificates_end;"
+	"CREATE TABLE certificates("
+	" sha256 TEXT PRIMARY KEY, serial TEXT NOT NULL, device TEXT, issuer TEXT NOT NULL,"
+	" subject TEXT NOT NULL, path INTEGER REFERENCES paths(id), not_before_s INTEGER NOT NULL,"
+	" not_after_s INTEGER NOT NULL, revoked_s INTEGER, reason TEXT, pem TEXT NOT NULL)"
+	" WITHOUT ROWID;"
+	"INSERT INTO certificates SELECT sha256,serial,device,issuer,subject,NULL,not_before_s,"
+	" not_after_s,revoked_s,reason,pem FROM old;"
+	"DROP TABLE old;"
+	"CREATE INDEX certificates_end ON certificates(not_after_s);"
+	"CREATE INDEX certificates_serial ON certificates(serial);"
+	"CREATE INDEX certificates_device ON certificates(device) WHERE device IS NOT NULL;"
+	"CREATE INDEX certificates_revoked ON certificates(revoked_s) WHERE revoked_s IS NOT NULL;"
+	"CREATE INDEX certificates_hold ON certificates(sha256)"
+	" WHERE reason='crl: certificateHold';"
+	"ALTER TABLE trust ADD COLUMN anchor INTEGER NOT NULL DEFAULT 1;"
+	"CREATE UNIQUE INDEX trust_sha256 ON trust(sha256);"
+	"CREATE TABLE crls("
+	" authority TEXT PRIMARY KEY, number TEXT NOT NULL, this_s INTEGER NOT NULL,"
+	" next_s INTEGER NOT NULL, entries INTEGER NOT NULL, sha256 TEXT NOT NULL,"
+	" at_s INTEGER NOT NULL) WITHOUT ROWID;"
+	"CREATE TABLE revocations("
+	" authority TEXT NOT NULL, serial TEXT NOT NULL, at_s INTEGER NOT NULL,"
+	" reason TEXT NOT NULL, PRIMARY KEY(authority, serial)) WITHOUT ROWID;"
+	"ALTER TABLE templates ADD COLUMN name TEXT NOT NULL DEFAULT '%cn';"
+	"INSERT INTO meta VALUES('crl_number', 0);",
 };
 
 int registry_migrate(struct sql *s, int version, char *why, size_t why_len) {

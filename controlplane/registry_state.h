@@ -2,7 +2,7 @@
 // Inside of the registry, for registry*.c only.
 #pragma once
 
-#include "controlplane/registry.h"
+#include "controlplane/registry_certificates.h"
 #include "controlplane/sql.h"
 
 struct registry {
@@ -14,3 +14,30 @@ struct registry {
 // The next version, within the caller's transaction.
 int registry_bump(struct registry *r, int64_t *version);
 int64_t registry_now(void); // wall clock, s
+// -ENOENT with a sentence if a statement changed nothing, else `ret`.
+int registry_one(struct registry *r, int ret, const char *what);
+// Within the caller's transaction: end a certificate and its device's credential; or take it back.
+int registry_certificate_end(
+	struct registry *r,
+	const struct author *by,
+	const char *sha256,
+	const char *reason
+);
+int registry_certificate_release(struct registry *r, const struct author *by, const char *sha256);
+
+// The same for a new device, and for a certificate of one.
+int registry_device_insert(
+	struct registry *r,
+	const struct author *by,
+	const char *name,
+	const struct device_change *c,
+	bool readmit
+);
+int registry_certificate_insert(
+	struct registry *r,
+	const struct author *by,
+	const char *action,
+	const struct certificate_row *c
+);
+// The number of a set of claims (JSON), within the caller's transaction.
+int registry_claim_set(struct registry *r, const char *claims, int64_t *id);

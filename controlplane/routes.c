@@ -39,15 +39,22 @@ const struct route routes[] = {
 	{"DELETE", "/v1/blocks/{}", OPER, false, "Take a block away", block_remove},
 	{"GET", "/v1/ca", VIEW, false, "The CA certificates", ca_show},
 	{"POST", "/v1/ca", OPER, true, "Make a CA", ca_init},
+	{"POST", "/v1/ca/request", OPER, true, "A request for the next issuing certificate, for a CA elsewhere", ca_request_make},
+	{"POST", "/v1/ca/import", OPER, true, "Take an issuing CA, or a root with its key, from elsewhere", ca_import},
+	{"POST", "/v1/ca/crl", OPER, true, "Sign the own revocation list", ca_crl},
 	{"GET", "/v1/certificates", VIEW, false, "List certificates", cert_list},
 	{"POST", "/v1/certificates", OPER, true, "Issue a certificate from a CSR or with a new key", cert_issue},
-	{"GET", "/v1/certificates/{}", VIEW, false, "A certificate as PEM", cert_show},
+	{"GET", "/v1/certificates/{}", VIEW, false, "A certificate", cert_show},
+	{"POST", "/v1/devices/{}/certificates", OPER, true, "Add an outside CA's certificate of a device", cert_add},
 	{"POST", "/v1/certificates/{}/revoke", OPER, true, "Revoke a certificate", cert_revoke},
 	{"GET", "/v1/trust", VIEW, false, "List trusted issuers", trust_list},
 	{"POST", "/v1/trust", OPER, true, "Trust an issuer", trust_add},
 	{"DELETE", "/v1/trust/{}", OPER, false, "Trust an issuer no more", trust_remove},
 	{"GET", "/v1/templates", VIEW, false, "List provisioning templates", template_list},
+	{"POST", "/v1/crls", OPER, false, "Import a trusted issuer's revocation list", crl_import},
 	{"PUT", "/v1/templates", OPER, true, "Set a provisioning template", template_set},
+	{"DELETE", "/v1/templates/{}/{}", OPER, false, "Remove a provisioning template", template_remove},
+	{"POST", "/v1/provision", OPER, true, "Which device is it that brings this certificate, and may it send?", provision},
 };
 // clang-format on
 const size_t route_count = sizeof(routes) / sizeof(routes[0]);

@@ -12,7 +12,7 @@
 struct sqlite3;
 struct sqlite3_stmt;
 
-#define SQL_CACHE 96
+#define SQL_CACHE 192
 #define SQL_WHY_MAX 256
 
 struct sql {

@@ -7,6 +7,7 @@
 #include <mbedtls/gcm.h>
 #include <mbedtls/oid.h>
 #include <mbedtls/pk.h>
+#include <mbedtls/platform.h>
 #include <mbedtls/platform_util.h>
 #include <mbedtls/x509_crt.h>
 #include <mbedtls/x509_csr.h>
@@ -81,6 +82,53 @@ static int csr_parse(const char *pem, mbedtls_x509_csr *csr) {
 	);
 }
 
+int ca_request(
+	const char *key,
+	const char *subject,
+	char csr[CA_PEM_MAX],
+	char *why,
+	size_t why_len
+) {
+	mbedtls_x509write_csr w;
+	mbedtls_pk_context pk;
+
+	mbedtls_x509write_csr_init(&w);
+	mbedtls_pk_init(&pk);
+	int rc = key_parse(key, &pk);
+	mbedtls_x509write_csr_set_md_alg(&w, MBEDTLS_MD_SHA256);
+	mbedtls_x509write_csr_set_key(&w, &pk);
+	if (rc == 0)
+		rc = mbedtls_x509write_csr_set_subject_name(&w, subject);
+	if (rc == 0)
+		rc = mbedtls_x509write_csr_pem(
+			&w, (unsigned char *)csr, CA_PEM_MAX, kernel_random, NULL
+		);
+	mbedtls_x509write_csr_free(&w);
+	mbedtls_pk_free(&pk);
+	return failed(rc, "request", why, why_len);
+}
+
+int ca_key_fits(const char *key, const char *certificate, char *why, size_t why_len) {
+	mbedtls_x509_crt crt;
+	mbedtls_pk_context pk;
+
+	mbedtls_x509_crt_init(&crt);
+	mbedtls_pk_init(&pk);
+	int rc = key_parse(key, &pk);
+	int ret = failed(rc, "key (it must be PEM without a password)", why, why_len);
+	if (ret == 0) {
+		rc = mbedtls_x509_crt_parse(
+			&crt, (const unsigned char *)certificate, strlen(certificate) + 1
+		);
+		if (rc == 0)
+			rc = mbedtls_pk_check_pair(&crt.pk, &pk, kernel_random, NULL);
+		ret = failed(rc, "key and certificate", why, why_len);
+	}
+	mbedtls_x509_crt_free(&crt);
+	mbedtls_pk_free(&pk);
+	return ret;
+}
+
 int ca_csr_check(const char *pem, char *why, size_t why_len) {
 	mbedtls_x509_csr csr;
 
@@ -98,7 +146,34 @@ static void time_text(int64_t s, char out[16]) {
 	strftime(out, 16, "%Y%m%d%H%M%S", &tm);
 }
 
-static int describe(mbedtls_x509write_cert *w, const struct ca_order *o, const char *issuer) {
+// The issuer's name as its own certificate spells it, types of the texts included: written anew
+// it might be another name to a strict reader.
+static int issuer_name(mbedtls_x509write_cert *w, const mbedtls_x509_crt *issuer) {
+	mbedtls_asn1_named_data **head = &w->MBEDTLS_PRIVATE(issuer);
+
+	for (const mbedtls_x509_name *n = &issuer->subject; n != NULL; n = n->next) {
+		if (n->MBEDTLS_PRIVATE(next_merged))
+			return MBEDTLS_ERR_X509_INVALID_NAME;
+		mbedtls_asn1_named_data *copy = mbedtls_calloc(1, sizeof(*copy));
+		if (copy == NULL)
+			return MBEDTLS_ERR_X509_ALLOC_FAILED;
+		copy->next = *head; // the writer begins with the last one
+		*head = copy;
+		copy->oid = (mbedtls_asn1_buf) {.tag = n->oid.tag, .len = n->oid.len};
+		copy->val = (mbedtls_asn1_buf) {.tag = n->val.tag, .len = n->val.len};
+		copy->oid.p = mbedtls_calloc(1, n->oid.len + 1);
+		copy->val.p = mbedtls_calloc(1, n->val.len + 1);
+		if (copy->oid.p == NULL || copy->val.p == NULL)
+			return MBEDTLS_ERR_X509_ALLOC_FAILED;
+		memcpy(copy->oid.p, n->oid.p, n->oid.len);
+		if (n->val.len > 0)
+			memcpy(copy->val.p, n->val.p, n->val.len);
+	}
+	return 0;
+}
+
+static int
+describe(mbedtls_x509write_cert *w, const struct ca_order *o, const mbedtls_x509_crt *issuer) {
 	char from[16], to[16];
 	uint8_t serial[CA_SERIAL_BYTES];
 
@@ -112,7 +187,9 @@ static int describe(mbedtls_x509write_cert *w, const struct ca_order *o, const c
 	if (rc == 0)
 		rc = mbedtls_x509write_crt_set_subject_name(w, o->subject);
 	if (rc == 0)
-		rc = mbedtls_x509write_crt_set_issuer_name(w, issuer);
+		rc = o->issuer_certificate != NULL
+			? issuer_name(w, issuer)
+			: mbedtls_x509write_crt_set_issuer_name(w, o->subject);
 	if (rc == 0)
 		rc = mbedtls_x509write_crt_set_validity(w, from, to);
 	if (rc == 0)
@@ -153,15 +230,13 @@ struct keys {
 	mbedtls_x509_crt certificate;
 };
 
-static int order_read(const struct ca_order *o, struct keys *k, char *issuer, size_t room) {
+static int order_read(const struct ca_order *o, struct keys *k) {
 	int rc = o->key != NULL ? key_parse(o->key, &k->subject) : csr_parse(o->csr, &k->csr);
 
 	if (rc != 0)
 		return rc;
-	if (o->issuer_certificate == NULL) {
-		snprintf(issuer, room, "%s", o->subject);
+	if (o->issuer_certificate == NULL)
 		return key_parse(o->key, &k->issuer);
-	}
 	rc = mbedtls_x509_crt_parse(
 		&k->certificate,
 		(const unsigned char *)o->issuer_certificate,
@@ -169,27 +244,24 @@ static int order_read(const struct ca_order *o, struct keys *k, char *issuer, si
 	);
 	if (rc == 0)
 		rc = key_parse(o->issuer_key, &k->issuer);
-	if (rc == 0 && mbedtls_x509_dn_gets(issuer, room, &k->certificate.subject) < 0)
-		rc = MBEDTLS_ERR_X509_BUFFER_TOO_SMALL;
 	return rc;
 }
 
 int ca_sign(const struct ca_order *o, char certificate[CA_PEM_MAX], char *why, size_t why_len) {
 	mbedtls_x509write_cert w;
 	struct keys k;
-	char issuer[512];
 
 	mbedtls_x509write_crt_init(&w);
 	mbedtls_pk_init(&k.subject);
 	mbedtls_pk_init(&k.issuer);
 	mbedtls_x509_csr_init(&k.csr);
 	mbedtls_x509_crt_init(&k.certificate);
-	int rc = order_read(o, &k, issuer, sizeof(issuer));
+	int rc = order_read(o, &k);
 	int ret = failed(rc, o->csr != NULL ? "CSR" : "key", why, why_len);
 	if (ret == 0) {
 		mbedtls_x509write_crt_set_subject_key(&w, o->key != NULL ? &k.subject : &k.csr.pk);
 		mbedtls_x509write_crt_set_issuer_key(&w, &k.issuer);
-		rc = describe(&w, o, issuer);
+		rc = describe(&w, o, &k.certificate);
 		if (rc == 0)
 			rc = identifiers(&w, o);
 		if (rc == 0)
@@ -206,7 +278,7 @@ int ca_sign(const struct ca_order *o, char certificate[CA_PEM_MAX], char *why, s
 	return ret;
 }
 
-static int64_t seconds_of(const mbedtls_x509_time *t) {
+int64_t ca_seconds(const struct mbedtls_x509_time *t) {
 	struct tm tm = {
 		.tm_year = t->year - 1900,
 		.tm_mon = t->mon - 1,
@@ -218,22 +290,72 @@ static int64_t seconds_of(const mbedtls_x509_time *t) {
 	return (int64_t)timegm(&tm);
 }
 
+// Printable text only: it becomes a device's name, and stands in logs.
+static void text_copy(const mbedtls_asn1_buf *from, char *out, size_t room) {
+	out[0] = '\0';
+	if (from->len >= room)
+		return;
+	for (size_t i = 0; i < from->len; i++)
+		if (from->p[i] < 0x20 || from->p[i] == 0x7f)
+			return;
+	if (from->len > 0)
+		memcpy(out, from->p, from->len);
+	out[from->len] = '\0';
+}
+
+static void common_name(const mbedtls_x509_name *n, char *out, size_t room) {
+	out[0] = '\0';
+	for (; n != NULL; n = n->next)
+		if (MBEDTLS_OID_CMP(MBEDTLS_OID_AT_CN, &n->oid) == 0)
+			text_copy(&n->val, out, room);
+}
+
+static void alternative_name(const mbedtls_x509_crt *crt, char *out, size_t room) {
+	out[0] = '\0';
+	for (const mbedtls_x509_sequence *s = &crt->subject_alt_names; s != NULL; s = s->next) {
+		int kind = s->buf.tag & MBEDTLS_ASN1_TAG_VALUE_MASK;
+		if (s->buf.p == NULL
+		    || (kind != MBEDTLS_X509_SAN_DNS_NAME
+			&& kind != MBEDTLS_X509_SAN_UNIFORM_RESOURCE_IDENTIFIER))
+			continue;
+		text_copy(&s->buf, out, room);
+		if (out[0] != '\0')
+			return;
+	}
+}
+
+void ca_serial(const uint8_t *bytes, size_t len, char out[41]) {
+	for (; len > 1 && bytes[0] == 0; len--)
+		bytes++;
+	digest_hex(bytes, len, out);
+}
+
+int ca_describe(const struct mbedtls_x509_crt *crt, struct ca_certificate *out) {
+	*out = (struct ca_certificate) {0};
+	if (crt->serial.len > 20 || crt->serial.len == 0
+	    || mbedtls_x509_dn_gets(out->subject, sizeof(out->subject), &crt->subject) < 0
+	    || mbedtls_x509_dn_gets(out->issuer, sizeof(out->issuer), &crt->issuer) < 0)
+		return -EINVAL;
+	ca_serial(crt->serial.p, crt->serial.len, out->serial);
+	digest_sha256(crt->raw.p, crt->raw.len, out->sha256);
+	common_name(&crt->subject, out->cn, sizeof(out->cn));
+	alternative_name(crt, out->san, sizeof(out->san));
+	out->not_before_s = ca_seconds(&crt->valid_from);
+	out->not_after_s = ca_seconds(&crt->valid_to);
+	out->is_ca = crt->MBEDTLS_PRIVATE(ca_istrue) != 0
+		&& mbedtls_x509_crt_check_key_usage(crt, MBEDTLS_X509_KU_KEY_CERT_SIGN) == 0;
+	out->self_issued = crt->issuer_raw.len == crt->subject_raw.len
+		&& memcmp(crt->issuer_raw.p, crt->subject_raw.p, crt->subject_raw.len) == 0;
+	return 0;
+}
+
 int ca_inspect(const char *pem, struct ca_certificate *out) {
 	mbedtls_x509_crt crt;
 	int ret = -EINVAL;
 
 	mbedtls_x509_crt_init(&crt);
-	if (mbedtls_x509_crt_parse(&crt, (const unsigned char *)pem, strlen(pem) + 1) == 0
-	    && crt.serial.len <= 20
-	    && mbedtls_x509_dn_gets(out->subject, sizeof(out->subject), &crt.subject) >= 0
-	    && mbedtls_x509_dn_gets(out->issuer, sizeof(out->issuer), &crt.issuer) >= 0) {
-		digest_hex(crt.serial.p, crt.serial.len, out->serial);
-		digest_sha256(crt.raw.p, crt.raw.len, out->sha256);
-		out->not_before_s = seconds_of(&crt.valid_from);
-		out->not_after_s = seconds_of(&crt.valid_to);
-		out->is_ca = crt.MBEDTLS_PRIVATE(ca_istrue) != 0;
-		ret = 0;
-	}
+	if (mbedtls_x509_crt_parse(&crt, (const unsigned char *)pem, strlen(pem) + 1) == 0)
+		ret = ca_describe(&crt, out);
 	mbedtls_x509_crt_free(&crt);
 	return ret;
 }

@@ -3,6 +3,7 @@
 // are PEM text in the caller's memory. One thread.
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -12,6 +13,16 @@
 
 // 0/-errno with `why`; key[CA_KEY_MAX].
 int ca_key_make(char *key, char *why, size_t why_len);
+// A request of that key's owner, PEM: for a CA that lies elsewhere.
+int ca_request(
+	const char *key,
+	const char *subject,
+	char csr[CA_PEM_MAX],
+	char *why,
+	size_t why_len
+);
+// Does the private key belong to the certificate? 0, -EINVAL with `why` (also an encrypted key).
+int ca_key_fits(const char *key, const char *certificate, char *why, size_t why_len);
 
 enum ca_kind { CA_ROOT, CA_ISSUING, CA_DEVICE };
 
@@ -32,10 +43,21 @@ struct ca_certificate {
 	char serial[2 * 20 + 1];
 	char subject[256];
 	char issuer[256];
+	char cn[128]; // "" if it has none
+	char san[256]; // first DNS name or URI of its subjectAltName
 	uint8_t sha256[32]; // of the DER
 	int64_t not_before_s, not_after_s;
-	bool is_ca;
+	bool is_ca; // and may sign certificates
+	bool self_issued; // issuer and subject are the same name
 };
+
+struct mbedtls_x509_crt;
+struct mbedtls_x509_time;
+// -EINVAL: a name or serial is longer than the struct has room for.
+int ca_describe(const struct mbedtls_x509_crt *crt, struct ca_certificate *out);
+// At most 20 bytes to hex, without the zero byte that keeps an integer positive.
+void ca_serial(const uint8_t *bytes, size_t len, char out[41]);
+int64_t ca_seconds(const struct mbedtls_x509_time *t);
 
 // -EINVAL if the text is no certificate.
 int ca_inspect(const char *pem, struct ca_certificate *out);

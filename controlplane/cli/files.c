@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Commands around files: secrets, restore, certificates.
+// Commands around files: secrets, restore.
 #include "controlplane/cli/command.h"
 #include "controlplane/registry.h"
 
@@ -155,6 +155,21 @@ static int file_copy(const char *from, const char *to) {
 	return ret;
 }
 
+// A file belongs to whom its directory belongs: sluice-controld, sluice-signd.
+static int owner_as_directory(const char *file, const char *to) {
+	char dir[700];
+	struct stat s;
+
+	snprintf(dir, sizeof(dir), "%s", to);
+	char *slash = strrchr(dir, '/');
+	if (slash == NULL || slash == dir)
+		return 0;
+	*slash = '\0';
+	if (geteuid() != 0 || stat(dir, &s) < 0)
+		return 0;
+	return chown(file, s.st_uid, s.st_gid) < 0 ? -errno : 0;
+}
+
 static int restore_one(const char *dir, const char *name, const char *to) {
 	char from[600], part[700];
 
@@ -163,6 +178,8 @@ static int restore_one(const char *dir, const char *name, const char *to) {
 	if (access(from, F_OK) < 0)
 		return 0;
 	int ret = file_copy(from, part);
+	if (ret == 0)
+		ret = owner_as_directory(part, to);
 	if (ret == 0 && rename(part, to) < 0)
 		ret = -errno;
 	if (ret < 0)
@@ -192,7 +209,9 @@ static int directories_make(const char *state) {
 }
 
 int run_restore(struct invocation *v) {
-	static const char *const sealed[] = {"root.key", "root.crt", "issuing.key", "issuing.crt"};
+	static const char *const sealed[] = {
+		"root.key", "root.crt", "issuing.key", "issuing.crt", "next.key"
+	};
 	const char *dir = v->positional[0], *state = given_text(v, "state-dir");
 	const char *config = given_text(v, "config");
 	char from[600], to[600], why[256];
@@ -234,59 +253,4 @@ int run_restore(struct invocation *v) {
 		ret = restore_one(dir, sealed[i], to);
 	}
 	return ret == 0 ? EXIT_OK : EXIT_FAILED;
-}
-
-// --- certificates
-
-static int output_write(const char *name, const char *text, mode_t mode) {
-	if (name == NULL) {
-		fputs(text, stdout);
-		return EXIT_OK;
-	}
-	int fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
-	ssize_t n = fd >= 0 ? write(fd, text, strlen(text)) : -1;
-	if (fd >= 0)
-		close(fd);
-	if (n == (ssize_t)strlen(text))
-		return EXIT_OK;
-	fprintf(stderr, "sluicectl: %s: %s\n", name, strerror(errno));
-	return EXIT_FAILED;
-}
-
-int run_cert_issue(struct invocation *v) {
-	const char *csr = given_text(v, "csr"), *days = given_text(v, "days");
-	json_t *body = json_pack("{s:s}", "device", v->positional[0]);
-	struct answer a;
-
-	if (csr != NULL) {
-		char *text = file_text(csr);
-		if (text == NULL) {
-			json_decref(body);
-			return EXIT_FAILED;
-		}
-		json_object_set_new(body, "csr", json_string(text));
-		free(text);
-	}
-	if (days != NULL)
-		json_object_set_new(body, "days", json_integer(strtoll(days, NULL, 10)));
-	char *text = json_dumps(body, JSON_COMPACT);
-	json_decref(body);
-	api_call(v, "POST", "/v1/certificates", "application/json", text, strlen(text), &a);
-	free(text);
-	int ret = answer_check(v, &a);
-	if (ret == EXIT_OK && v->json) {
-		print_json(a.json);
-	} else if (ret == EXIT_OK) {
-		const char *key = json_string_value(json_object_get(a.json, "key"));
-		if (key != NULL)
-			ret = output_write(given_text(v, "key-out"), key, 0600);
-		if (ret == EXIT_OK)
-			ret = output_write(
-				given_text(v, "out"),
-				json_string_value(json_object_get(a.json, "pem")),
-				0644
-			);
-	}
-	answer_free(&a);
-	return ret;
 }
