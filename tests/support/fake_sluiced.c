@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+// A data plane for tests of the control plane: speaks the channel, acknowledges what it is told and
+// reports figures that are always the same.
+//
+//   fake_sluiced CHANNEL_SOCKET [--hang]    --hang: greets, then never reads again
+#include "controlplane/api/channel.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+static _Alignas(8) uint8_t in[CHANNEL_MESSAGE_MAX], out[CHANNEL_MESSAGE_MAX];
+static int fd;
+
+static void *element(void) {
+	return out + sizeof(struct channel_header);
+}
+
+static void say(enum channel_type type, uint16_t count, uint16_t flags, uint64_t seq, uint64_t v) {
+	size_t len = channel_seal((struct channel_header *)(void *)out, type, count, flags, seq, v);
+
+	if (send(fd, out, len, MSG_NOSIGNAL) != (ssize_t)len)
+		exit(0);
+}
+
+static void acknowledge(const struct channel_message *m, uint64_t number) {
+	struct channel_ack *a = element();
+
+	*a = (struct channel_ack
+	) {.type = m->type, .workers = 2, .apply_ns = 1500000, .number = number};
+	say(CHANNEL_ACK, 1, 0, m->header->seq, m->header->registry_version);
+}
+
+static void counters(void) {
+	static const struct {
+		const char *name;
+		uint64_t value;
+		bool gauge;
+	} known[] = {
+		{"ledger_balanced", 1, true},
+		{"uptime_seconds", 4711, true},
+		{"frames_received_total", 1000, false},
+		{"frames_dropped_total{reason=\"no-listener\"}", 3, false},
+		{"messages_received_total{transport=\"udp\"}", 900, false},
+		{"messages_received_total{transport=\"mqtt\"}", 50, false},
+		{"records_accepted_total{transport=\"udp\"}", 890, false},
+		{"records_delivered_total{transport=\"udp\"}", 880, false},
+		{"messages_refused_total{transport=\"udp\",reason=\"device-not-active\"}", 7, false
+		},
+		{"stage_total{stage=\"decode\",event=\"decoded\"}", 890, false},
+		{"egress_oldest_unacknowledged_milliseconds", 12, true},
+		{"egress_in_flight", 10, true},
+		{"egress_errors_total", 0, false},
+	};
+	const uint16_t n = sizeof(known) / sizeof(known[0]);
+	struct channel_counter *c = element();
+
+	memset(c, 0, n * sizeof(*c));
+	for (uint16_t i = 0; i < n; i++) {
+		c[i].value = known[i].value;
+		c[i].gauge = known[i].gauge;
+		snprintf(c[i].name, sizeof(c[i].name), "%s", known[i].name);
+	}
+	say(CHANNEL_COUNTERS, n, CHANNEL_FLAG_FIRST | CHANNEL_FLAG_LAST, 100, 0);
+}
+
+static const struct channel_address peer = {.bytes = {10, 1, 2, 3}, .family = 4, .port = 5683};
+
+static void events(void) {
+	struct channel_event *e = element();
+
+	memset(e, 0, 2 * sizeof(*e));
+	for (int i = 0; i < 2; i++) {
+		e[i].wall_ns = 1790000000000000000 + i;
+		e[i].name_len = (uint8_t)snprintf(e[i].name, sizeof(e[i].name), "pump-%d", i + 1);
+		e[i].kind = i == 0 ? EVENT_SEEN : EVENT_REFUSED;
+		e[i].peer = peer;
+		e[i].records = 5;
+		e[i].bytes = 500;
+		snprintf(e[i].transport, sizeof(e[i].transport), "coap");
+		snprintf(e[i].listener, sizeof(e[i].listener), "lab");
+	}
+	snprintf(e[1].reason, sizeof(e[1].reason), "device-not-active");
+	say(CHANNEL_EVENTS, 2, 0, 101, 0);
+}
+
+static void flows(const struct channel_message *m) {
+	const struct channel_flow_query *q = m->elements;
+	struct channel_flow *f = element();
+	uint16_t n = 0;
+
+	for (int i = 1; i <= 2; i++) {
+		char name[16];
+		int len = snprintf(name, sizeof(name), "pump-%d", i);
+		if (q->device_len > 0
+		    && (q->device_len != len || memcmp(q->device, name, (size_t)len) != 0))
+			continue;
+		f[n] = (struct channel_flow) {
+			.device_len = (uint8_t)len,
+			.worker = (uint16_t)i,
+			.idle_ms = 1000,
+			.peer = peer,
+			.transport = "coap",
+			.bytes = 2048,
+			.records = 20,
+			.drops = (uint64_t)i - 1,
+			.seen_ns = 1790000000000000000,
+		};
+		memcpy(f[n++].device, name, (size_t)len);
+	}
+	say(CHANNEL_FLOWS, n, CHANNEL_FLAG_LAST, m->header->seq, 0);
+}
+
+static void take(const struct channel_message *m) {
+	switch (m->type) {
+	case CHANNEL_HELLO:
+		counters();
+		events();
+		break;
+	case CHANNEL_DEVICES:
+		if (m->header->flags & CHANNEL_FLAG_LAST)
+			acknowledge(m, 0);
+		break;
+	case CHANNEL_GENERATION:
+		acknowledge(m, ((const struct channel_generation *)m->elements)->number);
+		break;
+	case CHANNEL_FLOW_LIST:
+		flows(m);
+		break;
+	case CHANNEL_FLOW_ACTION:
+	case CHANNEL_WHY:
+		acknowledge(m, 1);
+		break;
+	default:
+		break;
+	}
+}
+
+int main(int argc, char **argv) {
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	struct channel_hello *h = element();
+
+	if (argc < 2 || strlen(argv[1]) >= sizeof(a.sun_path))
+		return 2;
+	snprintf(a.sun_path, sizeof(a.sun_path), "%s", argv[1]);
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
+		return 1;
+	*h = (struct channel_hello) {.epoch = 3, .pid = (uint32_t)getpid(), .workers = 2};
+	snprintf(h->build, sizeof(h->build), "%s", SLUICE_VERSION);
+	say(CHANNEL_HELLO, 1, 0, 1, 0);
+	if (argc > 2 && strcmp(argv[2], "--hang") == 0) {
+		pause();
+		return 0;
+	}
+	for (;;) {
+		struct channel_message m;
+		uint16_t theirs;
+		ssize_t n = recv(fd, in, sizeof(in), 0);
+		if (n <= 0)
+			return 0;
+		if (channel_decode(in, (size_t)n, &m, &theirs) != CHANNEL_OK)
+			return 3;
+		take(&m);
+	}
+}
