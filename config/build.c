@@ -113,7 +113,14 @@ void build_place(struct build *b, const void *what, uint32_t line) {
 		b->places = grown;
 		b->place_room = room;
 	}
-	b->places[b->place_count++] = (struct place) {what, line};
+	b->places[b->place_count++] = (struct place) {what, report_line(b->report, line)};
+}
+
+bool build_given(const struct build *b, const void *what, uint32_t since) {
+	for (uint32_t i = b->place_count; i-- > since;)
+		if (b->places[i].what == what)
+			return true;
+	return false;
 }
 
 uint32_t build_line(const struct build *b, const void *what) {

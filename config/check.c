@@ -546,6 +546,7 @@ void config_check(struct build *b) {
 		interface_check(b, i);
 	for (uint32_t i = 0; i < c->listener_count; i++)
 		listener_check(b, i);
+	profiles_check(b);
 	dead_letter_resolve(b);
 	egress_check(b);
 	sizes_check(b);

@@ -20,6 +20,8 @@
 #define CONFIG_NAME_MAX 32
 #define WORKERS_MAX 32
 #define EGRESS_MAX 8
+#define CONFIG_PROFILE_FILES_MAX 16 // patterns that name profile files
+#define CONFIG_PROFILES_MAX 1024
 
 // An address or prefix: 4 bytes used when family is 4, 16 when 6. prefix_len 32/128 is one host.
 struct ip_prefix {
@@ -141,8 +143,11 @@ struct config {
 
 	struct config_listener *listeners;
 	uint32_t listener_count;
-	struct profile *profiles;
+	struct profile *profiles; // those of the file, then those of files of their own
 	uint32_t profile_count;
+	char *profile_files[CONFIG_PROFILE_FILES_MAX]; // patterns, as written
+	uint32_t profile_file_count;
+	const struct profile_selector *selector; // NULL: listeners alone decide
 	struct config_topic *topics;
 	uint32_t topic_count;
 	// Version of the pinned partition map (topic -> P); 0 until every topic's P is known. Set

@@ -74,6 +74,9 @@ static void type_print(FILE *f, const struct option *o) {
 	case OPTION_NUMBER:
 		range_print(f, o);
 		break;
+	case OPTION_REAL:
+		fprintf(f, "number, %s", o->unit);
+		break;
 	case OPTION_REFERENCE:
 		fprintf(f, "name in `%s`", o->target);
 		break;

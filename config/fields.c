@@ -67,27 +67,11 @@ static int reference_load(struct loader *l, const struct spot *s, const char *te
 		.field = spot_field(l, s),
 		.name = build_text(l->build, text),
 		.shown = build_text(l->build, s->shown),
-		.line = node_line(s->node),
+		.line = report_line(l->report, node_line(s->node)),
 	};
 	if (r->name != NULL && r->shown != NULL)
 		l->references = r;
 	return 0;
-}
-
-// Whether a literal is allowed depends on `lab`, which may stand further down in the file: so the
-// document is asked, not the half-built struct.
-static bool lab_declared(const struct loader *l) {
-	const yaml_node_t *root = yaml_document_get_root_node(l->doc);
-	bool lab = false;
-
-	for (yaml_node_pair_t *p = root->data.mapping.pairs.start; p < root->data.mapping.pairs.top;
-	     p++) {
-		const char *key = node_text(yaml_document_get_node(l->doc, p->key));
-		const char *value = node_text(yaml_document_get_node(l->doc, p->value));
-		if (key != NULL && value != NULL && strcmp(key, "lab") == 0)
-			(void)bool_parse(value, &lab);
-	}
-	return lab;
 }
 
 static int secret_fetch(
@@ -100,7 +84,7 @@ static int secret_fetch(
 ) {
 	const char *rest;
 
-	if (secret_source(text, &rest) == SECRET_LITERAL && !lab_declared(l))
+	if (secret_source(text, &rest) == SECRET_LITERAL && !l->lab)
 		return WHY("a secret must not stand here: write file:PATH or credential:NAME");
 	return secret_read(text, l->build->base_dir, out, size, why, why_size);
 }
@@ -122,7 +106,7 @@ static int secret_file_load(
 		return WHY("must be file:PATH or credential:NAME");
 	if (access(path, R_OK) < 0 || stat(path, &st) < 0)
 		return WHY("cannot read %.100s: %s", path, strerror(errno));
-	if ((st.st_mode & S_IRWXO) != 0 && !lab_declared(l))
+	if ((st.st_mode & S_IRWXO) != 0 && !l->lab)
 		return WHY("%.100s is open to every user: chmod o-rwx it", path);
 	*(char **)spot_field(l, s) = build_text(l->build, path);
 	return 0;

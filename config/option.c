@@ -118,6 +118,10 @@ int option_set(
 		return 0;
 	case OPTION_NUMBER:
 		return number_set(o, field, text, why, why_size);
+	case OPTION_REAL:
+		if (real_parse(text, field) < 0)
+			return WHY("'%.40s' is not a number", text);
+		return 0;
 	case OPTION_ENUM:
 		return enum_set(o, field, text, why, why_size);
 	case OPTION_NAME:
@@ -153,6 +157,9 @@ int option_get(const struct option *o, const void *element, char *text, size_t s
 		return 0;
 	case OPTION_NUMBER:
 		quantity_format(number_of(field, o->width), o->quantity, o->unit, text, size);
+		return 0;
+	case OPTION_REAL:
+		snprintf(text, size, "%.15g", *(const double *)field);
 		return 0;
 	case OPTION_ENUM:
 		snprintf(text, size, "%s", o->labels[*(const uint8_t *)field]);

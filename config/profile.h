@@ -3,10 +3,11 @@
 //
 // Everything is owned by the configuration generation and read-only after loading. A profile
 // without `fields` judges nothing; one without `steps` changes nothing; so the profiles of a
-// plain configuration cost nothing.
+// plain configuration cost nothing. docs/profiles.md explains each member to the operator.
 #pragma once
 
 #include "config/finding.h"
+#include "config/step.h"
 #include "parsers/payload.h"
 #include "parsers/rd.h"
 
@@ -18,6 +19,7 @@
 #define PROFILE_STATES_MAX 16 // fields of one profile with state per device (rate, stuck, alerts)
 #define PROFILE_STEPS_MAX 256
 #define PROFILE_STATE_NONE 255
+#define PROFILE_PATTERNS_MAX 16 // of one list in `match` and `claim`
 
 struct config_route;
 
@@ -73,13 +75,29 @@ enum dedup_by : uint8_t {
 	DEDUP_OFF,
 };
 
-struct profile_step; // pipelines/map.h: compiled operations on fields
+// Which messages the profile is for; profile_select() has the rules.
+struct profile_match {
+	char *paths[PROFILE_PATTERNS_MAX]; // MQTT filters, over topic or CoAP path
+	uint32_t path_count;
+	char *listeners[PROFILE_PATTERNS_MAX];
+	uint32_t listener_count;
+	bool registry; // devices whose profile in the registry has this one's name
+};
+
+// What a device may claim beyond being itself. `%d` stands for the device.
+struct profile_claim {
+	char *devices[PROFILE_PATTERNS_MAX]; // names; '*' is any run of characters
+	uint32_t device_count;
+	char *paths[PROFILE_PATTERNS_MAX]; // MQTT filters; none: any path
+	uint32_t path_count;
+};
 
 struct profile {
-	char name[PROFILE_NAME_MAX];
+	char name[PROFILE_NAME_MAX]; // first: references look for it
 	uint32_t schema_version;
 	enum device_from device_from;
 	uint8_t device_segment;
+	uint8_t format; // 0: as protocol or listener say; else enum payload_format + 1
 	struct payload_hints hints; // device/time/seq keys; now_ns unused here
 	const struct config_route *route;
 	enum mqtt_subscribe_policy subscribe;
@@ -99,12 +117,20 @@ struct profile {
 
 	struct profile_step *steps;
 	uint32_t step_count;
+	struct step_need need; // of the steps, per record
 
 	enum finding_action on[FINDING_COUNT];
 	uint32_t past_max_s; // older device times are FINDING_TIME_PAST; 0: never
 	uint32_t future_max_s;
 	uint32_t late_after_s; // older device times take the late lane; 0: never
 	enum dedup_by dedup;
+	uint32_t dedup_window_s;
+
+	// as written
+	struct profile_match match;
+	struct profile_claim claim;
+	struct step_source *map;
+	uint32_t map_count;
 };
 
 // The field of that name; nullptr if the profile does not know it. Hot.

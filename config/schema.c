@@ -13,6 +13,28 @@ static const char *const format_labels[] = {
 		[PAYLOAD_FORMAT_COUNT] = NULL,
 };
 
+static const char *const profile_format_labels[] = {
+	"as-sent",
+#define X(id, label) [id + 1] = label,
+	PAYLOAD_FORMATS(X)
+#undef X
+		[PAYLOAD_FORMAT_COUNT + 1] = NULL,
+};
+
+static const char *const step_op_labels[] = {
+#define X(id, label) [id] = label,
+	STEP_OPS(X)
+#undef X
+		[STEP_OP_COUNT] = NULL,
+};
+
+static const char *const attribute_labels[] = {
+#define X(id, label) [id] = label,
+	STEP_ATTRIBUTES(X)
+#undef X
+		[ATTRIBUTE_COUNT] = NULL,
+};
+
 #define FIELD(T, f) .offset = offsetof(T, f), .width = sizeof(((T *)0)->f)
 #define COUNT(T, f) .count_offset = offsetof(T, f)
 #define ELEMENT(T, f, E) .offset = offsetof(T, f), .width = sizeof(E)
@@ -50,6 +72,23 @@ static const char *const format_labels[] = {
 	 .default_text = def,                                                                      \
 	 .flags = fl,                                                                              \
 	 .help = h}
+#define REAL(p, T, f, u, def, fl, h)                                                               \
+	{.path = p,                                                                                \
+	 .type = OPTION_REAL,                                                                      \
+	 FIELD(T, f),                                                                              \
+	 .unit = u,                                                                                \
+	 .default_text = def,                                                                      \
+	 .flags = fl,                                                                              \
+	 .help = h}
+#define TEXTS(p, T, f, n, lo, hi, fl, h)                                                           \
+	{.path = p,                                                                                \
+	 .type = OPTION_TEXTS,                                                                     \
+	 FIELD(T, f),                                                                              \
+	 COUNT(T, n),                                                                              \
+	 .min = lo,                                                                                \
+	 .max = hi,                                                                                \
+	 .flags = fl,                                                                              \
+	 .help = h}
 #define BOOL(p, T, f, def, fl, h)                                                                  \
 	{.path = p, .type = OPTION_BOOL, FIELD(T, f), .default_text = def, .flags = fl, .help = h}
 #define ENUM(p, T, f, l, def, fl, h)                                                               \
@@ -69,14 +108,9 @@ static const char *const format_labels[] = {
 	 .default_text = def,                                                                      \
 	 .flags = fl,                                                                              \
 	 .help = h}
-#define VIEW(p, T, f, h)                                                                           \
-	{.path = p,                                                                                \
-	 .type = OPTION_VIEW,                                                                      \
-	 FIELD(T, f),                                                                              \
-	 .min = 1,                                                                                 \
-	 .max = 255,                                                                               \
-	 .flags = OPTION_LIVE,                                                                     \
-	 .help = h}
+#define VIEW(p, T, f, h) VIEW_FLAGGED(p, T, f, OPTION_LIVE, h)
+#define VIEW_FLAGGED(p, T, f, fl, h)                                                               \
+	{.path = p, .type = OPTION_VIEW, FIELD(T, f), .min = 1, .max = 255, .flags = fl, .help = h}
 #define LIST(p, T, f, n, E, a, lo, hi, fl, h)                                                      \
 	{.path = p,                                                                                \
 	 .type = OPTION_LIST,                                                                      \
@@ -93,11 +127,32 @@ static const char *const format_labels[] = {
 #define IFACE struct config_interface
 #define LISTENER struct config_listener
 #define PROFILE struct profile
+#define MEASURED struct profile_field
+#define STEP struct step_source
 #define TOPIC struct config_topic
 #define ROUTE struct config_route
 #define USER struct config_user
 #define LIVE OPTION_LIVE
 #define REQUIRED OPTION_REQUIRED
+
+// What a profile does about a finding, as the operator writes it.
+#define ACTION_IGNORE "ignore"
+#define ACTION_FLAG "flag"
+#define ACTION_QUARANTINE "quarantine"
+#define ACTION_REFUSE "refuse"
+#define CLASS_MALFUNCTION "malfunction"
+#define CLASS_ANOMALY "anomaly"
+#define CLASS_NOTE "note"
+#define CLASS_ATTACK "attack"
+#define ON_FINDING(id, label, class, action)                                                       \
+	{.path = "profiles[].on." label,                                                           \
+	 .type = OPTION_ENUM,                                                                      \
+	 .offset = offsetof(PROFILE, on) + (id) * sizeof(enum finding_action),                     \
+	 .width = sizeof(enum finding_action),                                                     \
+	 .labels = LABELS("ignore", "flag", "quarantine", "refuse"),                               \
+	 .default_text = ACTION_##action,                                                          \
+	 .flags = OPTION_LIVE,                                                                     \
+	 .help = "A finding of class " CLASS_##class "."},
 
 // clang-format off
 const struct option config_options[] = {
@@ -184,8 +239,19 @@ const struct option config_options[] = {
 	ENUM("listeners[].unknown", LISTENER, unknown, LABELS("refuse", "pending", "accept"), "refuse", LIVE,
 		"What happens to a device that the registry does not know."),
 
-	LIST("profiles", C, profiles, profile_count, PROFILE, ARRAY_OWNED, 0, 1024, LIVE, "Kinds of devices."),
+	TEXTS("profile_files", C, profile_files, profile_file_count, 0, CONFIG_PROFILE_FILES_MAX, LIVE,
+		"Files with one profile each (docs/profiles.md), relative to this one. Wildcards may find nothing: [profiles/*.yaml]. They come behind those of `profiles`, by name."),
+	LIST("profiles", C, profiles, profile_count, PROFILE, ARRAY_OWNED, 0, CONFIG_PROFILES_MAX, LIVE | OPTION_FILED,
+		"Kinds of devices. What stands here under a profile stands at the top of a profile file."),
 	TEXT("profiles[].name", PROFILE, name, OPTION_NAME, 1, NULL, LIVE | REQUIRED, "Name of the profile."),
+	NUMBER("profiles[].schema", PROFILE, schema_version, 0, UINT32_MAX, "version", "0", LIVE, "Version of what its records look like. Yours to count; nothing is derived from it."),
+	SECTION("profiles[].match", "Messages it is for although their listener names another profile. Paths and listeners must both hold, if both are given; of several profiles the first."),
+	TEXTS("profiles[].match.paths", PROFILE, match.paths, match.path_count, 0, PROFILE_PATTERNS_MAX, LIVE,
+		"Topics or CoAP paths, with MQTT's wildcards: t/+/env, plant/#. A leading '/' does not count."),
+	TEXTS("profiles[].match.listeners", PROFILE, match.listeners, match.listener_count, 0, PROFILE_PATTERNS_MAX, LIVE, "Names of listeners it holds for. None: all."),
+	BOOL("profiles[].match.registry", PROFILE, match.registry, "no", LIVE, "Devices that the registry gives this profile (device add --profile NAME), whatever paths and listeners say."),
+	ENUM("profiles[].format", PROFILE, format, profile_format_labels, "as-sent", LIVE,
+		"Payload format. as-sent: as Content-Format or the listener say."),
 	SECTION("profiles[].device", "How a device is named."),
 	ENUM("profiles[].device.from", PROFILE, device_from, LABELS("identity", "payload", "path", "address"), "identity", LIVE,
 		"identity: what the transport established. payload: a field or tag. path: a segment of the CoAP path or MQTT topic. address: the source address."),
@@ -208,6 +274,67 @@ const struct option config_options[] = {
 		"Command space of a device, an MQTT topic filter in which %d stands for the device and %c for the client id."),
 	BOOL("profiles[].separate", PROFILE, separate, "yes", LIVE,
 		"CoAP: a slow acknowledgement is answered by an empty ACK and a separate response later. no: by 5.03."),
+	BOOL("profiles[].partial", PROFILE, partial, "no", LIVE,
+		"A message with a record that `on` would refuse: no: is refused whole. yes: that record is quarantined, the others are delivered."),
+	SECTION("profiles[].claim", "What a device whose identity the transport established may claim beyond being itself."),
+	TEXTS("profiles[].claim.devices", PROFILE, claim.devices, claim.device_count, 0, PROFILE_PATTERNS_MAX, LIVE,
+		"Other devices it may send for, as a gateway does. '*' is any run of characters, %d is the device: [%d-*]. None: only itself."),
+	TEXTS("profiles[].claim.paths", PROFILE, claim.paths, claim.path_count, 0, PROFILE_PATTERNS_MAX, LIVE,
+		"Topics or CoAP paths it may send to, with MQTT's wildcards; %d is the device: [t/%d/#]. None: any."),
+
+	LIST("profiles[].fields", PROFILE, fields, field_count, MEASURED, ARRAY_OWNED, 0, PROFILE_FIELDS_MAX, LIVE,
+		"Fields as `map` leaves them. A field that does not stand here is not judged."),
+	VIEW_FLAGGED("profiles[].fields[].name", MEASURED, name, LIVE | REQUIRED, "Name, flattened: accel.x, temps.0."),
+	ENUM("profiles[].fields[].type", MEASURED, type, LABELS("any", "number", "integer", "boolean", "text", "bytes"), "any", LIVE, "What it must be, else wrong-type."),
+	VIEW("profiles[].fields[].unit", MEASURED, unit, "SenML unit it must come in if it comes with one, else wrong-unit."),
+	SECTION("profiles[].fields[].range", "Values the sensor can measure; others are out-of-range."),
+	REAL("profiles[].fields[].range.min", MEASURED, min, "the field's unit", NULL, LIVE, "Smallest."),
+	REAL("profiles[].fields[].range.max", MEASURED, max, "the field's unit", NULL, LIVE, "Largest."),
+	BOOL("profiles[].fields[].required", MEASURED, required, "no", LIVE, "Every record must have it, else missing-field."),
+	BOOL("profiles[].fields[].nullable", MEASURED, nullable, "no", LIVE, "null is a legal value, else null-value."),
+	REAL("profiles[].fields[].rate", MEASURED, rate_max, "per second", NULL, LIVE, "Fastest change, by device time; beyond it rate-of-change."),
+	DURATION("profiles[].fields[].stuck", MEASURED, stuck_after_s, 0, UINT32_MAX, "s", NULL, LIVE, "The very same value for so long, by device time, is stuck."),
+	SECTION("profiles[].fields[].alert", "When to raise an alert, and when to clear it."),
+	SECTION("profiles[].fields[].alert.above", "Too much."),
+	REAL("profiles[].fields[].alert.above.raise", MEASURED, alert.raise_above, "the field's unit", NULL, LIVE, "Raised above it."),
+	REAL("profiles[].fields[].alert.above.clear", MEASURED, alert.clear_below, "the field's unit", NULL, LIVE, "Cleared below it. Not given: the same."),
+	SECTION("profiles[].fields[].alert.below", "Too little."),
+	REAL("profiles[].fields[].alert.below.raise", MEASURED, alert.raise_below, "the field's unit", NULL, LIVE, "Raised below it."),
+	REAL("profiles[].fields[].alert.below.clear", MEASURED, alert.clear_above, "the field's unit", NULL, LIVE, "Cleared above it. Not given: the same."),
+	DURATION("profiles[].fields[].alert.for", MEASURED, alert.for_ms, 0, UINT32_MAX, "ms", NULL, LIVE, "So long it must last, by device time, before it is raised."),
+	SECTION("profiles[].fields[].alert.unusual", "Far from what this device's field usually is: a z-score over moving mean and deviation. The finding is `unusual`."),
+	REAL("profiles[].fields[].alert.unusual.raise", MEASURED, alert.z_raise, "deviations", NULL, LIVE, "Raised beyond so many."),
+	REAL("profiles[].fields[].alert.unusual.clear", MEASURED, alert.z_clear, "deviations", NULL, LIVE, "Cleared within so many. Not given: half."),
+	NUMBER("profiles[].fields[].alert.unusual.warmup", MEASURED, alert.warmup, 2, 1000000, "samples", "100", LIVE, "Samples before it is judged."),
+	REAL("profiles[].fields[].alert.unusual.smoothing", MEASURED, alert.smoothing, "weight", "0.05", LIVE, "Weight of a new sample in mean and deviation, above 0, at most 1."),
+
+	LIST("profiles[].map", PROFILE, map, map_count, STEP, ARRAY_OWNED, 0, PROFILE_STEPS_MAX, LIVE,
+		"Operations on the fields, in order, before they are validated."),
+	ENUM("profiles[].map[].op", STEP, op, step_op_labels, NULL, LIVE | REQUIRED, "Operation; docs/profiles.md says what each does and which of the options below it takes."),
+	VIEW_FLAGGED("profiles[].map[].field", STEP, field, LIVE | REQUIRED, "Field it works on; of add and first-of: field it makes."),
+	VIEW("profiles[].map[].to", STEP, to, "rename: new name."),
+	VIEW("profiles[].map[].unit", STEP, unit, "convert: unit it becomes. add: unit of the number."),
+	VIEW("profiles[].map[].from", STEP, from, "convert: unit of a field that comes without one."),
+	REAL("profiles[].map[].factor", STEP, factor, "factor", NULL, LIVE, "scale: value x factor + offset. Not given: 1."),
+	REAL("profiles[].map[].offset", STEP, offset, "offset", NULL, LIVE, "scale: see factor. Not given: 0."),
+	VIEW("profiles[].map[].text", STEP, text, "add: a constant text."),
+	REAL("profiles[].map[].number", STEP, number, "value", NULL, LIVE, "add: a constant number."),
+	ENUM("profiles[].map[].attribute", STEP, attribute, attribute_labels, "none", LIVE, "add: something of the message."),
+	NUMBER("profiles[].map[].segment", STEP, segment, 0, 15, "segment", "0", LIVE, "add, path-segment: which one, counted from 0."),
+	NUMBER("profiles[].map[].keep", STEP, keep, 0, STEP_MASK_KEEP_MAX, "characters", "0", LIVE, "mask: so many at the end stay readable."),
+	TEXT("profiles[].map[].key", STEP, key, OPTION_SECRET, 1, NULL, LIVE, "hash: 32 hexadecimal digits behind a reference (openssl rand -hex 16)."),
+	ENUM("profiles[].map[].type", STEP, type, LABELS("number", "integer", "boolean", "text", "bytes"), "number", LIVE, "cast: what it becomes, or null."),
+	TEXTS("profiles[].map[].of", STEP, of, of_count, 0, STEP_NAMES_MAX, LIVE, "first-of: the fields, best first."),
+
+	SECTION("profiles[].on", "What becomes of a record with a finding: ignore, flag (delivered with it), quarantine (to the dead-letter topic, and acknowledged), refuse (the message)."),
+	FINDINGS(ON_FINDING)
+	DURATION("profiles[].past_max", PROFILE, past_max_s, 0, UINT32_MAX, "s", "30d", LIVE, "Older device times are time-too-old. 0: none is."),
+	DURATION("profiles[].future_max", PROFILE, future_max_s, 0, UINT32_MAX, "s", "5m", LIVE, "Device times further ahead are time-in-future."),
+	DURATION("profiles[].late_after", PROFILE, late_after_s, 0, UINT32_MAX, "s", "10m", LIVE, "Older device times take the late lane: no alert, no state. 0: none does."),
+	SECTION("profiles[].dedup", "What tells a copy of a message from a new one, beside the transport's own ids."),
+	ENUM("profiles[].dedup.by", PROFILE, dedup, LABELS("time-seq", "payload", "off"), "time-seq", LIVE,
+		"time-seq: device time and sequence, where the payload has them. payload: path and payload, for devices that never send the same twice. off: nothing."),
+	DURATION("profiles[].dedup.window", PROFILE, dedup_window_s, 1, 86400, "s", "10m", LIVE, "For so long copies are recognised, as far as memory reaches."),
 
 	LIST("topics", C, topics, topic_count, TOPIC, ARRAY_OWNED, 0, 1024, 0, "Kafka topics written to."),
 	TEXT("topics[].name", TOPIC, name, OPTION_NAME, 1, NULL, REQUIRED, "Name of the topic."),

@@ -17,6 +17,7 @@
 	X(OPTION_LIST, "list") /* of elements with options of their own, see `array` */            \
 	X(OPTION_BOOL, "yes or no") /* bool */                                                     \
 	X(OPTION_NUMBER, "number") /* uint16_t, uint32_t, uint64_t by width */                     \
+	X(OPTION_REAL, "number") /* double; NaN if not given */                                    \
 	X(OPTION_ENUM, "one of") /* enum of underlying type uint8_t; see `labels` */               \
 	X(OPTION_NAME, "name") /* char[]: letters, digits, '-', '_', '.' */                        \
 	X(OPTION_TEXT, "text") /* char[] */                                                        \
@@ -43,6 +44,7 @@ enum option_flags : uint8_t {
 	OPTION_REQUIRED = 1 << 0, // an error if the file does not give it
 	OPTION_LIVE = 1 << 1, // a new value takes effect by `apply`; else restart required
 	OPTION_IN_ROOT = 1 << 2, // offsets count from struct config even inside a list element
+	OPTION_FILED = 1 << 3, // elements may also stand in files of their own
 };
 
 // Where a list keeps its elements.

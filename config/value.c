@@ -4,7 +4,9 @@
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct unit {
@@ -115,6 +117,20 @@ quantity_format(uint64_t v, enum quantity kind, const char *unit, char *out, siz
 		return out;
 	}
 	return out;
+}
+
+// strtod takes the point of the locale, and no program here sets one.
+int real_parse(const char *text, double *out) {
+	static const char allowed[] = "0123456789+-.eE";
+	char *end;
+
+	if (text[0] == '\0' || text[strspn(text, allowed)] != '\0')
+		return -EINVAL;
+	double v = strtod(text, &end);
+	if (*end != '\0' || !isfinite(v))
+		return -EINVAL;
+	*out = v;
+	return 0;
 }
 
 int bool_parse(const char *text, bool *out) {

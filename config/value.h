@@ -22,6 +22,10 @@ int quantity_parse(const char *text, enum quantity kind, const char *unit, uint6
 const char *
 quantity_format(uint64_t v, enum quantity kind, const char *unit, char *out, size_t size);
 
+// A decimal number, point and exponent allowed, not infinite: "-40", "0.05", "1e6". 0 or -EINVAL;
+// *out is changed only on success.
+int real_parse(const char *text, double *out);
+
 // true yes on, false no off. 0 or -EINVAL.
 int bool_parse(const char *text, bool *out);
 

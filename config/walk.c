@@ -2,9 +2,11 @@
 // Sections, lists of elements, references.
 #include "config/nearest.h"
 #include "config/option.h"
+#include "config/profile_files.h"
 #include "config/walk.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -16,7 +18,11 @@ static void defaults_set(struct loader *l, const char *parent, char *element) {
 
 	for (size_t i = 0; i < config_option_count; i++) {
 		const struct option *o = &config_options[i];
-		if (o->default_text == NULL || option_field_of(o, parent) == NULL)
+		if (option_field_of(o, parent) == NULL)
+			continue;
+		if (o->type == OPTION_REAL)
+			*(double *)(void *)(element + o->offset) = NAN;
+		if (o->default_text == NULL)
 			continue;
 		if (option_set(o, element, o->default_text, why, sizeof(why)) < 0)
 			report_add(l->report, 0, "%s: default: %s", o->path, why);
@@ -28,14 +34,15 @@ static void required_check(
 	const char *parent,
 	const char *shown,
 	uint32_t line,
-	char *element
+	char *element,
+	uint32_t since // places that there were before its options
 ) {
 	for (size_t i = 0; i < config_option_count; i++) {
 		const struct option *o = &config_options[i];
 		const char *name = option_field_of(o, parent);
 		if (name == NULL || (o->flags & OPTION_REQUIRED) == 0)
 			continue;
-		if (build_line(l->build, element + o->offset) != 0)
+		if (build_given(l->build, element + o->offset, since))
 			continue;
 		if (shown[0] == '\0')
 			report_add(l->report, line, "'%s' is missing", name);
@@ -56,6 +63,8 @@ static void *list_allocate(struct loader *l, const struct spot *s, size_t add, u
 	if (*array == NULL) {
 		bool inner = (s->option->flags & OPTION_IN_ROOT) != 0;
 		size_t room = inner ? (size_t)s->option->max : add;
+		if ((s->option->flags & OPTION_FILED) != 0)
+			room += l->files;
 		*array = build_alloc(l->build, room * s->option->width);
 	}
 	return *array;
@@ -91,10 +100,41 @@ static void list_load(struct loader *l, const struct spot *s) {
 				(uint16_t)((struct config_port *)(void *)s->element
 					   - l->build->config->ports);
 		build_place(l->build, element, node_line(one));
+		uint32_t since = l->build->place_count;
 		section_load(l, one, path, shown, element);
-		required_check(l, path, shown, node_line(one), element);
+		required_check(l, path, shown, node_line(one), element, since);
 		(*count)++;
 	}
+}
+
+void element_load(struct loader *l, const struct option *list) {
+	yaml_node_t *root = yaml_document_get_root_node(l->doc);
+	struct spot s = {
+		.node = root,
+		.option = list,
+		.shown = list->path,
+		.element = (char *)l->build->config,
+	};
+	uint32_t *count = spot_count(l, &s);
+	char path[PATH_TEXT_MAX];
+	uint32_t first;
+
+	if (root == NULL) {
+		report_add(l->report, 0, "the file is empty");
+		return;
+	}
+	char *array = list_allocate(l, &s, 0, &first);
+	if (array == NULL)
+		return;
+	char *element = array + (size_t)first * list->width;
+	snprintf(path, sizeof(path), "%s[]", list->path);
+	defaults_set(l, path, element);
+	build_place(l->build, element, node_line(root));
+	uint32_t since = l->build->place_count;
+	section_load(l, root, path, "", element);
+	if (root->type == YAML_MAPPING_NODE)
+		required_check(l, path, "", 0, element, since);
+	(*count)++;
 }
 
 static void option_load(struct loader *l, const struct spot *s) {
@@ -170,9 +210,15 @@ static void pair_load(
 		report_add(l->report, line, "%s: an option name must be text", parent_shown);
 		return;
 	}
-	const char *dot = parent[0] == '\0' ? "" : ".";
-	snprintf(path, sizeof(path), "%s%s%.64s", parent, dot, key);
-	snprintf(shown, sizeof(shown), "%s%s%.64s", parent_shown, dot, key);
+	snprintf(path, sizeof(path), "%s%s%.64s", parent, parent[0] == '\0' ? "" : ".", key);
+	snprintf(
+		shown,
+		sizeof(shown),
+		"%s%s%.64s",
+		parent_shown,
+		parent_shown[0] == '\0' ? "" : ".",
+		key
+	);
 	const yaml_node_t *earlier = key_seen_before(l, map, pair);
 	if (earlier != NULL) {
 		report_add(
@@ -258,6 +304,21 @@ static void reference_resolve(struct loader *l, const struct reference *r) {
 		);
 }
 
+// Whether a literal is allowed depends on `lab`, which may stand further down in the file.
+static bool lab_declared(const struct loader *l) {
+	const yaml_node_t *root = yaml_document_get_root_node(l->doc);
+	bool lab = false;
+
+	for (yaml_node_pair_t *p = root->data.mapping.pairs.start; p < root->data.mapping.pairs.top;
+	     p++) {
+		const char *key = node_text(yaml_document_get_node(l->doc, p->key));
+		const char *value = node_text(yaml_document_get_node(l->doc, p->value));
+		if (key != NULL && value != NULL && strcmp(key, "lab") == 0)
+			(void)bool_parse(value, &lab);
+	}
+	return lab;
+}
+
 void document_load(struct loader *l) {
 	yaml_node_t *root = yaml_document_get_root_node(l->doc);
 	char *element = (char *)l->build->config;
@@ -266,11 +327,18 @@ void document_load(struct loader *l) {
 		report_add(l->report, 0, "the file is empty");
 		return;
 	}
+	struct profile_paths files = {0};
+	if (root->type == YAML_MAPPING_NODE) {
+		l->lab = lab_declared(l);
+		profile_paths_find(l, &files);
+	}
+	l->files = files.count;
 	defaults_set(l, "", element);
 	section_load(l, root, "", "", element);
 	if (root->type != YAML_MAPPING_NODE)
 		return;
-	required_check(l, "", "", 0, element);
+	required_check(l, "", "", 0, element, 0);
+	profile_files_load(l, &files);
 	for (const struct reference *r = l->references; r != NULL; r = r->next)
 		reference_resolve(l, r);
 	// What depends on several options is judged only when each of them is sound: otherwise one

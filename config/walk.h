@@ -23,8 +23,10 @@ struct reference {
 struct loader {
 	struct build *build;
 	struct report *report;
-	yaml_document_t *doc;
+	yaml_document_t *doc; // the one being read
 	struct reference *references;
+	uint32_t files; // that hold one more element of `profiles` each
+	bool lab; // as the main file declares it
 };
 
 // One place in the walk: the node, the option it belongs to, and the element it is stored in.
@@ -50,5 +52,9 @@ void field_load(struct loader *l, const struct spot *s);
 // False, and reported, if a list of `n` elements is too short or too long.
 bool list_size_ok(struct loader *l, const struct spot *s, size_t n);
 
-// The whole document: defaults, sections, required options, references, cross-field checks.
+// One element of a list that has a file of its own: its options stand at the top of l->doc.
+void element_load(struct loader *l, const struct option *list);
+
+// The whole document, and the files it names: defaults, sections, required options, references,
+// cross-field checks.
 void document_load(struct loader *l);

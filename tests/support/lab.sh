@@ -68,6 +68,7 @@ lab_config() {
 	for e in "$@"; do args+=(-e "$e"); done
 	mkdir -p "$RUN/examples"
 	cp "$TOP/config/examples/frame.keys" "$RUN/examples/"
+	cp -r "$TOP/config/profiles" "$RUN/"
 	sed "${args[@]}" "$TOP/config/sluice.yaml" >"$RUN/sluice.yaml"
 }
 

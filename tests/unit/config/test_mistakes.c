@@ -148,6 +148,7 @@ static const struct {
 	 "kafka.dead_letter_topic: there is no 'dead-letter' in topics; did you mean 'dead-leter'?"
 	},
 	// missing
+	{"name: wan\n    devices", "devices", 4, "ports[0]: 'name' is missing"},
 	{"    protocol: udp\n", "", 10, "listeners[0]: 'protocol' is missing"},
 	{"    route: main\n", "", 16, "profiles[0]: 'route' is missing"},
 	{"  brokers: kafka:9092\n",
