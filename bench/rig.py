@@ -55,11 +55,12 @@ def ledger(s):
     """For a line of output; finish() turns an unbalanced ledger into the exit status."""
     global unbalanced
     unbalanced += not s.balanced
-    return "ledger balanced" if s.balanced else "ledger NOT BALANCED"
+    return "ledger balanced" if s.balanced else f"ledger NOT BALANCED ({s.trouble})"
 
 
-def finish():
-    sys.exit(1 if unbalanced else 0)
+def finish(good=True):
+    """Ends the bench; `good` is its own judgement."""
+    sys.exit(0 if good and not unbalanced else 1)
 
 
 def generator(device, name, *options, cpu=0):
@@ -138,3 +139,4 @@ class Sluiced:
             code = self.process.wait()
         self.after = self.status()
         self.balanced = self.after["balanced"] and code == 0
+        self.trouble = f"exit status {code}, {self.after.get('imbalance', 'the last status balanced')}"

@@ -184,6 +184,8 @@ struct config {
 		uint32_t inflight_max; // unacknowledged QoS 1/2 messages per connection
 		uint32_t packet_max;
 		uint32_t connections; // per worker
+		uint32_t stored_sessions; // beside them; 0: half as many
+		uint32_t busy_connections;
 		uint32_t topic_alias_max;
 		uint32_t session_expiry_max_s;
 		uint32_t keep_alive_max_s;

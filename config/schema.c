@@ -379,6 +379,8 @@ const struct option config_options[] = {
 	NUMBER("mqtt.inflight_max", C, mqtt.inflight_max, 1, 1024, "messages", "32", 0, "Unacknowledged QoS 1 and 2 messages per connection (Receive Maximum)."),
 	SIZE("mqtt.packet_max", C, mqtt.packet_max, 128, 1u << 20, "B", "64KiB", 0, "Largest MQTT packet (Maximum Packet Size)."),
 	NUMBER("mqtt.connections", C, mqtt.connections, 1, 1u << 26, "connections", "131072", 0, "Connections per worker."),
+	NUMBER("mqtt.stored_sessions", C, mqtt.stored_sessions, 0, 1u << 26, "sessions", "0", 0, "Sessions per worker that outlive their connection, beside those that have one. 0: half of `connections`."),
+	NUMBER("mqtt.busy_connections", C, mqtt.busy_connections, 16, 1u << 26, "connections", "65536", 0, "Connections per worker that may at once have a message unanswered or half received, a will, or topic aliases. All others cost 320 bytes."),
 	NUMBER("mqtt.topic_alias_max", C, mqtt.topic_alias_max, 0, 1024, "aliases", "16", 0, "Topic aliases per MQTT 5 connection."),
 	DURATION("mqtt.session_expiry_max", C, mqtt.session_expiry_max_s, 0, UINT32_MAX - 1, "s", "1d", LIVE, "Longest session a client may ask for."),
 	DURATION("mqtt.keep_alive_max", C, mqtt.keep_alive_max_s, 1, UINT16_MAX, "s", "1h", LIVE, "Longest keep-alive; an MQTT 5 client that asks for more is told this one."),

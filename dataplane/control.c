@@ -104,6 +104,12 @@ uint32_t control_devices(const struct control *c) {
 	return device_table_count(c->table);
 }
 
+struct memory_use control_memory(const struct control *c) {
+	return (struct memory_use) {device_table_bytes(c->table),
+				    device_table_capacity(c->table),
+				    device_table_count(c->table)};
+}
+
 static void disconnect(struct control *c) {
 	if (c->greeted)
 		log_notice("control plane gone: devices and configuration stay as they are");

@@ -13,6 +13,7 @@
 struct config;
 struct control;
 struct generation_loader;
+struct memory_use;
 struct status;
 
 // Reserves the table of `devices` entries, loads the snapshot of the state directory if there is a
@@ -52,3 +53,4 @@ void control_turn(
 
 bool control_connected(const struct control *c);
 uint32_t control_devices(const struct control *c);
+struct memory_use control_memory(const struct control *c); // of the device table

@@ -77,6 +77,17 @@ static void put_records(struct counter_list *l, enum transport t, const struct l
 		    lost_reason_label(i));
 }
 
+static void put_memory(struct counter_list *l, const struct status *s) {
+	put(l, s->resident, true, "memory_resident_bytes");
+	put(l, memory_idle_bytes(&s->memory), true, "memory_idle_connection_bytes");
+	for (enum memory_part p = 0; p < MEMORY_PART_COUNT; p++) {
+		const struct memory_use *u = &s->memory.part[p];
+		const char *name = memory_part_label(p);
+		put(l, u->reserved, true, "memory_reserved_bytes{part=\"%s\"}", name);
+		put(l, memory_used(u), true, "memory_used_bytes{part=\"%s\"}", name);
+	}
+}
+
 void counters_list(struct counter_list *l, const struct status *s, bool balanced) {
 	const struct ledger_derived *d = &s->sum.derived;
 
@@ -111,6 +122,7 @@ void counters_list(struct counter_list *l, const struct status *s, bool balanced
 	put(l, d->in_flight, true, "derived_in_flight");
 	put(l, d->shed, false, "derived_shed_total");
 	put(l, d->lost, false, "derived_lost_total");
+	put_memory(l, s);
 }
 
 void counters_gates(

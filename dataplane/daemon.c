@@ -259,6 +259,7 @@ static void status_update(struct daemon *d) {
 
 	d->status->uptime_ns = clock_now_ns(&d->clock) - d->started_ns;
 	status_collect(d->status, d->workers, d->ports);
+	d->status->memory.part[MEMORY_DEVICES] = control_memory(d->control);
 	egress_stats(d->egress, &d->status->egress);
 	snprintf(path, sizeof(path), "%s/status.json", d->config->run_dir);
 	int ret = status_write_json(d->status, path);

@@ -3,26 +3,61 @@
 #include "dataplane/status.h"
 #include "dataplane/status_counters.h"
 
+#include <rte_malloc.h>
+
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 #include <yyjson.h>
+
+// What the kernel counts, beside what we account for.
+static uint64_t resident_bytes(void) {
+	uint64_t size = 0, resident = 0;
+	FILE *f = fopen("/proc/self/statm", "re");
+
+	if (f == nullptr)
+		return 0;
+	if (fscanf(f, "%" SCNu64 " %" SCNu64, &size, &resident) != 2)
+		resident = 0;
+	fclose(f);
+	return resident * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+// DPDK's heap: packet buffers, rings, batches, tables of the network layer.
+static struct memory_use dpdk_memory(void) {
+	struct memory_use all = {0};
+
+	for (int socket = 0; socket < RTE_MAX_NUMA_NODES; socket++) {
+		struct rte_malloc_socket_stats heap;
+		if (rte_malloc_get_socket_stats(socket, &heap) != 0)
+			continue;
+		all.reserved += heap.heap_totalsz_bytes;
+		all.used += heap.heap_allocsz_bytes;
+	}
+	all.capacity = all.reserved;
+	return all;
+}
 
 void status_collect(struct status *s, struct worker *const *workers, struct port *ports) {
 	struct timespec cpu;
 
 	memset(&s->sum, 0, sizeof(s->sum));
 	memset(s->latency, 0, sizeof(s->latency));
+	memset(&s->memory, 0, sizeof(s->memory));
 	for (uint16_t w = 0; w < s->worker_count; w++) {
 		s->unanswered[w] = worker_snapshot(workers[w], &s->workers[w]) != 0;
 		ledger_add(&s->sum, &s->workers[w].ledger);
+		memory_add(&s->memory, &s->workers[w].memory);
 		for (enum transport t = 0; t < TRANSPORT_COUNT; t++)
 			for (unsigned b = 0; b < LATENCY_BUCKETS; b++)
 				s->latency[t].bucket[b] += s->workers[w].latency[t].bucket[b];
 	}
 	for (uint32_t p = 0; p < s->config->port_count; p++)
 		port_lost_update(&ports[p], &s->lost[p]);
+	s->memory.part[MEMORY_DPDK] = dpdk_memory();
+	s->resident = resident_bytes();
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
 	s->cpu_ns = (uint64_t)cpu.tv_sec * 1000000000u + (uint64_t)cpu.tv_nsec;
 }
@@ -110,6 +145,22 @@ static void print_transport(const struct status *s, enum transport t, FILE *out)
 		latency_quantile_us(&s->latency[t], 0.99));
 }
 
+static void print_memory(const struct status *s, FILE *out) {
+	fprintf(out,
+		"  memory          reserved %" PRIu64 " MiB  resident %" PRIu64
+		" MiB  an idle MQTT connection %u B\n",
+		memory_reserved(&s->memory) >> 20,
+		s->resident >> 20,
+		memory_idle_bytes(&s->memory));
+	for (enum memory_part p = 0; p < MEMORY_PART_COUNT; p++)
+		if (s->memory.part[p].reserved > 0)
+			fprintf(out,
+				"    %-24s reserved %12" PRIu64 " B  used %12" PRIu64 " B\n",
+				memory_part_label(p),
+				s->memory.part[p].reserved,
+				memory_used(&s->memory.part[p]));
+}
+
 void status_print(const struct status *s, FILE *out) {
 	const struct ledger_frames *f = &s->sum.frames;
 	const struct ledger_derived *d = &s->sum.derived;
@@ -161,6 +212,7 @@ void status_print(const struct status *s, FILE *out) {
 				s->lost[p].missed,
 				s->lost[p].no_mbuf,
 				s->lost[p].errors);
+	print_memory(s, out);
 	if (status_balanced(s, why, sizeof(why)))
 		fprintf(out, "  balanced: yes\n");
 	else
@@ -292,6 +344,28 @@ static void json_rest(const struct status *s, yyjson_mut_doc *doc, yyjson_mut_va
 	}
 }
 
+static void json_memory(const struct status *s, yyjson_mut_doc *doc, yyjson_mut_val *root) {
+	yyjson_mut_val *o = yyjson_mut_obj_add_obj(doc, root, "memory");
+	yyjson_mut_val *parts = yyjson_mut_obj_add_obj(doc, o, "parts");
+
+	yyjson_mut_obj_add_uint(doc, o, "reserved", memory_reserved(&s->memory));
+	yyjson_mut_obj_add_uint(doc, o, "resident", s->resident);
+	yyjson_mut_obj_add_uint(doc, o, "idle_connection", memory_idle_bytes(&s->memory));
+	for (enum memory_part p = 0; p < MEMORY_PART_COUNT; p++) {
+		const struct memory_use *u = &s->memory.part[p];
+		if (u->reserved == 0)
+			continue;
+		yyjson_mut_val *part = yyjson_mut_obj_add_obj(doc, parts, memory_part_label(p));
+		yyjson_mut_obj_add_str(
+			doc, part, "scale", memory_scale_label(memory_part_scale(p))
+		);
+		yyjson_mut_obj_add_uint(doc, part, "reserved", u->reserved);
+		yyjson_mut_obj_add_uint(doc, part, "used", memory_used(u));
+		yyjson_mut_obj_add_uint(doc, part, "items", u->used);
+		yyjson_mut_obj_add_uint(doc, part, "capacity", u->capacity);
+	}
+}
+
 int status_write_json(const struct status *s, const char *path) {
 	char fresh[320], why[256];
 	yyjson_write_err err;
@@ -314,6 +388,7 @@ int status_write_json(const struct status *s, const char *path) {
 	yyjson_mut_val *transports = yyjson_mut_obj_add_obj(doc, root, "transports");
 	for (enum transport t = 0; t < TRANSPORT_COUNT; t++)
 		json_transport(s, t, doc, transports);
+	json_memory(s, doc, root);
 	status_counters_json(s, doc, root);
 	json_rest(s, doc, root);
 

@@ -25,6 +25,8 @@ struct status {
 	struct port_lost lost[CONFIG_PORTS_MAX];
 	struct sink_stats egress;
 	uint64_t cpu_ns; // of the whole process
+	struct memory_account memory; // all workers, and what they share
+	uint64_t resident; // bytes of the process that are in memory
 };
 
 // Snapshot every worker and add up. Keeps the previous figures of a worker that does not answer.

@@ -194,6 +194,7 @@ static void report_fill(struct worker *w) {
 	if (adapters_mqtt(w->adapters) != nullptr) {
 		r->mqtt = *mqtt_adapter_stats(adapters_mqtt(w->adapters));
 		mqtt_adapter_tcp_stats(adapters_mqtt(w->adapters), &r->tcp);
+		mqtt_adapter_memory(adapters_mqtt(w->adapters), &r->memory);
 	}
 	if (adapters_mirror_stats(w->adapters) != nullptr)
 		r->mirror = *adapters_mirror_stats(w->adapters);

@@ -12,6 +12,7 @@
 #include "dataplane/clock.h"
 #include "dataplane/coap/server.h"
 #include "dataplane/frame/frame.h"
+#include "dataplane/memory.h"
 #include "dataplane/mirror/counters.h"
 #include "dataplane/mqtt/server.h"
 #include "dataplane/net/net.h"
@@ -60,6 +61,7 @@ struct worker_report {
 	struct tcp_stats tcp;
 	struct mqtt_stats mqtt;
 	struct mirror_stats mirror;
+	struct memory_account memory;
 	uint64_t now_ns;
 	uint64_t busy_ns; // turns that found work
 	uint64_t tx_sent;

@@ -399,10 +399,18 @@ int mirror_mqtt_create(const struct mirror_mqtt_env *env, struct mirror_mqtt **o
 		ret = mqtt_chain_init(
 			&m->partial,
 			chunks_for(env, env->packet_max / PARTIAL_CHUNK + 2, PARTIAL_CHUNKS_MAX),
-			PARTIAL_CHUNK
+			PARTIAL_CHUNK,
+			"sluice mirror packets",
+			true
 		);
 	if (ret == 0)
-		ret = mqtt_chain_init(&m->names, env->streams * NAMES_PER_STREAM, NAME_CHUNK);
+		ret = mqtt_chain_init(
+			&m->names,
+			env->streams * NAMES_PER_STREAM,
+			NAME_CHUNK,
+			"sluice mirror names",
+			true
+		);
 	if (ret == 0
 	    && (m->sessions == nullptr || m->aliases == nullptr || m->packet == nullptr
 		|| m->topic == nullptr))

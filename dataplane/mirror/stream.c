@@ -85,7 +85,13 @@ int mirror_streams_create(
 	t->streams = calloc(limits->streams, sizeof(*t->streams));
 	t->buckets = malloc(buckets * sizeof(*t->buckets));
 	if (t->streams == nullptr || t->buckets == nullptr
-	    || mqtt_pool_init(&t->chunks, limits->chunks, sizeof(struct chunk)) != 0) {
+	    || mqtt_pool_init(
+		       &t->chunks,
+		       limits->chunks,
+		       sizeof(struct chunk),
+		       "sluice mirror chunks",
+		       true
+	       ) != 0) {
 		mirror_streams_destroy(t);
 		return -ENOMEM;
 	}

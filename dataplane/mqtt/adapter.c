@@ -28,7 +28,6 @@ struct mqtt_adapter {
 	struct mqtt_server *mqtt;
 	struct tcp_app app;
 	struct mqtt_listener listeners[256]; // by index of the configuration's listener
-	uint32_t *gens; // TCP generation by connection index
 	uint64_t now_ns;
 	int64_t wall_ns;
 	uint64_t draws;
@@ -41,9 +40,10 @@ struct mqtt_adapter {
 	unsigned broken_count;
 };
 static_assert(sizeof(struct net_path) == sizeof(struct tcp_path));
+static_assert(TCP_IDLE_BYTES + MQTT_IDLE_BYTES <= MEMORY_IDLE_MAX, "an idle connection");
 
 static struct tcp_conn conn_of(const struct mqtt_adapter *a, uint32_t index) {
-	return (struct tcp_conn) {.index = index, .gen = a->gens[index]};
+	return tcp_conn_at(a->tcp, index);
 }
 
 // mqtt_server -> TCP
@@ -166,7 +166,6 @@ static bool on_opened(
 	uint32_t s = mqtt_open(a->mqtt, conn.index, listener);
 	if (s == MQTT_NONE)
 		return false;
-	a->gens[conn.index] = conn.gen;
 	tcp_set_app(a->tcp, conn, s + 1);
 	return true;
 }
@@ -385,12 +384,16 @@ void mqtt_adapter_tcp_stats(const struct mqtt_adapter *a, struct tcp_stats *out)
 	tcp_stats(a->tcp, out);
 }
 
+void mqtt_adapter_memory(const struct mqtt_adapter *a, struct memory_account *out) {
+	tcp_memory(a->tcp, out);
+	mqtt_server_memory(a->mqtt, out);
+}
+
 void mqtt_adapter_destroy(struct mqtt_adapter *a) {
 	if (a == nullptr)
 		return;
 	tcp_destroy(a->tcp);
 	mqtt_server_destroy(a->mqtt);
-	rte_free(a->gens);
 	rte_free(a);
 }
 
@@ -427,8 +430,10 @@ static int mqtt_start(struct mqtt_adapter *a) {
 
 	m.worker = a->env.worker;
 	m.workers = a->env.workers;
-	m.sessions = c->mqtt.connections + c->mqtt.connections / 2;
-	m.active = m.sessions < 8192 ? m.sessions : 8192 + (m.sessions - 8192) / 2;
+	uint32_t stored = c->mqtt.stored_sessions;
+	m.resident = true;
+	m.sessions = c->mqtt.connections + (stored > 0 ? stored : c->mqtt.connections / 2);
+	m.active = RTE_MIN(m.sessions, c->mqtt.busy_connections);
 	m.in_flight = c->egress.in_flight_records + m.active;
 	m.inflight_max = (uint16_t)RTE_MIN(c->mqtt.inflight_max, (uint32_t)MQTT_MAIL_IDS);
 	m.packet_max = c->mqtt.packet_max;
@@ -552,10 +557,7 @@ int mqtt_adapter_create(const struct mqtt_adapter_env *env, struct mqtt_adapter 
 	a->env = *env;
 	callbacks_set(a);
 	listeners_fill(a);
-	a->gens = rte_zmalloc(
-		"mqtt", (env->config->mqtt.connections + 1) * sizeof(*a->gens), RTE_CACHE_LINE_SIZE
-	);
-	ret = a->gens != nullptr ? mqtt_start(a) : -ENOMEM;
+	ret = mqtt_start(a);
 	if (ret == 0)
 		ret = tcp_start(a);
 	if (ret < 0) {

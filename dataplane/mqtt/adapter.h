@@ -54,4 +54,5 @@ void mqtt_adapter_done(void *adapter, uint32_t token, const struct verdict *v);
 bool mqtt_adapter_idle(struct mqtt_adapter *a, bool leaving);
 
 const struct mqtt_stats *mqtt_adapter_stats(struct mqtt_adapter *a);
+void mqtt_adapter_memory(const struct mqtt_adapter *a, struct memory_account *out); // its parts
 void mqtt_adapter_tcp_stats(const struct mqtt_adapter *a, struct tcp_stats *out);

@@ -14,9 +14,9 @@ bool alias_resolve(struct mqtt_server *m, uint32_t s, uint16_t alias, struct vie
 	uint32_t handle = table_of(m, a)[alias - 1];
 	if (handle == MQTT_NONE)
 		return false;
-	uint32_t n = mqtt_chain_len(&m->names, handle);
+	uint32_t n = mqtt_chain_len(&m->topics, handle);
 	uint8_t *p = arena_take(m, n);
-	mqtt_chain_load(&m->names, handle, p);
+	mqtt_chain_load(&m->topics, handle, p);
 	*topic = view_of(p, n);
 	return true;
 }
@@ -34,10 +34,10 @@ bool alias_set(struct mqtt_server *m, uint32_t s, uint16_t alias, struct view to
 			table_of(m, a)[i] = MQTT_NONE;
 	}
 	uint32_t *place = &table_of(m, a)[alias - 1];
-	uint32_t handle = mqtt_chain_store(&m->names, &topic, 1);
+	uint32_t handle = mqtt_chain_store(&m->topics, &topic, 1);
 	if (handle == MQTT_NONE)
 		return false;
-	mqtt_chain_drop(&m->names, *place);
+	mqtt_chain_drop(&m->topics, *place);
 	*place = handle;
 	return true;
 }
@@ -48,7 +48,7 @@ void alias_drop_all(struct mqtt_server *m, uint32_t s) {
 	if (a == nullptr || a->aliases == MQTT_NONE)
 		return;
 	for (unsigned i = 0; i < m->config.alias_max; i++)
-		mqtt_chain_drop(&m->names, table_of(m, a)[i]);
+		mqtt_chain_drop(&m->topics, table_of(m, a)[i]);
 	mqtt_pool_give(&m->aliases, a->aliases);
 	a->aliases = MQTT_NONE;
 }

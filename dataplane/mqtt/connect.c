@@ -227,6 +227,12 @@ static uint64_t epoch_new(struct mqtt_server *m) {
 	return epoch;
 }
 
+// A connection with aliases is never idle: they are offered while half of the blocks for those that
+// are not is free. One that uses aliases all the same is served as long as it lasts.
+static uint16_t alias_maximum(const struct mqtt_server *m) {
+	return m->active.free >= m->active.count / 2 ? m->config.alias_max : 0;
+}
+
 static void send_connack(struct mqtt_server *m, uint32_t s) {
 	const struct mqtt_connect *c = &m->connect;
 	const struct session *se = session_at(m, s);
@@ -239,7 +245,7 @@ static void send_connack(struct mqtt_server *m, uint32_t s) {
 		.has_server_keep_alive = c->keep_alive_s != se->keep_alive_s,
 		.server_keep_alive_s = se->keep_alive_s,
 		.receive_maximum = m->config.inflight_max,
-		.alias_maximum = m->config.alias_max,
+		.alias_maximum = alias_maximum(m),
 		.maximum_qos = 2,
 		.maximum_packet = m->config.packet_max,
 		.no_shared = true,

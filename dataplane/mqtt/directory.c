@@ -1,31 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/mqtt/directory.h"
+#include "dataplane/pages.h"
 
 #include <errno.h>
-#include <stdlib.h>
+#include <stddef.h>
 
-int mqtt_directory_init(struct mqtt_directory *d, uint32_t entries) {
+static_assert(sizeof(uint64_t) + 2 * sizeof(uint32_t) + sizeof(uint16_t) == MQTT_DIRECTORY_ENTRY);
+
+static size_t bytes_of(const struct mqtt_directory *d) {
+	return (size_t)d->capacity * MQTT_DIRECTORY_ENTRY;
+}
+
+int mqtt_directory_init(struct mqtt_directory *d, uint32_t entries, bool resident) {
 	uint32_t capacity = entries + entries / 3 + 16;
 
 	*d = (struct mqtt_directory) {.capacity = capacity, .limit = entries};
-	d->keys = calloc(capacity, sizeof(*d->keys));
-	d->identities = calloc(capacity, sizeof(*d->identities));
-	d->slots = calloc(capacity, sizeof(*d->slots));
-	d->tags = calloc(capacity, sizeof(*d->tags));
-	if (d->keys == nullptr || d->identities == nullptr || d->slots == nullptr
-	    || d->tags == nullptr) {
-		mqtt_directory_fini(d);
+	d->pages = pages_map(bytes_of(d), "sluice mqtt directory", resident);
+	if (d->pages == nullptr)
 		return -ENOMEM;
-	}
+	// A walk reads keys only, so they stand together.
+	d->keys = d->pages;
+	d->identities = (uint32_t *)(d->keys + capacity);
+	d->slots = d->identities + capacity;
+	d->tags = (uint16_t *)(d->slots + capacity);
 	return 0;
 }
 
 void mqtt_directory_fini(struct mqtt_directory *d) {
-	free(d->keys);
-	free(d->identities);
-	free(d->slots);
-	free(d->tags);
+	pages_unmap(d->pages, bytes_of(d));
 	*d = (struct mqtt_directory) {0};
+}
+
+struct memory_use mqtt_directory_memory(const struct mqtt_directory *d) {
+	return (struct memory_use) {bytes_of(d), d->limit, d->count};
 }
 
 static uint32_t home_of(const struct mqtt_directory *d, uint64_t key) {

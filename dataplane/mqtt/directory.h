@@ -28,6 +28,7 @@ struct mqtt_directory {
 	uint32_t *identities;
 	uint32_t *slots;
 	uint16_t *tags; // worker and generation
+	void *pages; // all of these
 	uint32_t capacity;
 	uint32_t count;
 	uint32_t limit;
@@ -37,7 +38,9 @@ struct mqtt_directory {
 // entries.
 #define MQTT_DIRECTORY_ENTRY 18
 
-int mqtt_directory_init(struct mqtt_directory *d, uint32_t entries); // 0 or -ENOMEM
+// 0 or -ENOMEM; `resident` as for pages_map().
+int mqtt_directory_init(struct mqtt_directory *d, uint32_t entries, bool resident);
+struct memory_use mqtt_directory_memory(const struct mqtt_directory *d);
 void mqtt_directory_fini(struct mqtt_directory *d);
 
 enum mqtt_claim : uint8_t {

@@ -1,50 +1,55 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/mqtt/pool.h"
+#include "dataplane/pages.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
 static uint32_t *link_of(const struct mqtt_pool *p, uint32_t index) {
 	return mqtt_pool_at(p, index);
 }
 
-int mqtt_pool_init(struct mqtt_pool *p, uint32_t count, uint32_t item) {
-	*p = (struct mqtt_pool) {.item = item, .count = count, .free = count};
-	p->base = aligned_alloc(64, ((size_t)count * item + 63) & ~(size_t)63);
-	if (p->base == nullptr)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < count; i++)
-		*link_of(p, i) = i + 1 < count ? i + 1 : MQTT_NONE;
-	p->first = count > 0 ? 0 : MQTT_NONE;
-	p->last = count > 0 ? count - 1 : MQTT_NONE;
-	return 0;
+static size_t bytes_of(const struct mqtt_pool *p) {
+	return (size_t)p->count * p->item;
+}
+
+int mqtt_pool_init(
+	struct mqtt_pool *p,
+	uint32_t count,
+	uint32_t item,
+	const char *name,
+	bool resident
+) {
+	*p = (struct mqtt_pool) {.item = item, .count = count, .free = count, .first = MQTT_NONE};
+	p->base = pages_map(bytes_of(p), name, resident);
+	return p->base != nullptr ? 0 : -ENOMEM;
 }
 
 void mqtt_pool_fini(struct mqtt_pool *p) {
-	free(p->base);
+	pages_unmap(p->base, bytes_of(p));
 	*p = (struct mqtt_pool) {0};
+}
+
+struct memory_use mqtt_pool_memory(const struct mqtt_pool *p) {
+	return (struct memory_use) {bytes_of(p), p->count, p->count - p->free};
 }
 
 uint32_t mqtt_pool_take(struct mqtt_pool *p) {
 	uint32_t index = p->first;
 
-	if (index == MQTT_NONE)
+	if (index != MQTT_NONE)
+		p->first = *link_of(p, index);
+	else if (p->top < p->count)
+		index = p->top++;
+	else
 		return MQTT_NONE;
-	p->first = *link_of(p, index);
-	if (p->first == MQTT_NONE)
-		p->last = MQTT_NONE;
 	p->free--;
 	memset(mqtt_pool_at(p, index), 0, p->item);
 	return index;
 }
 
 void mqtt_pool_give(struct mqtt_pool *p, uint32_t index) {
-	*link_of(p, index) = MQTT_NONE;
-	if (p->last == MQTT_NONE)
-		p->first = index;
-	else
-		*link_of(p, p->last) = index;
-	p->last = index;
+	*link_of(p, index) = p->first;
+	p->first = index;
 	p->free++;
 }
 
@@ -63,8 +68,14 @@ static uint32_t chunk_room(const struct mqtt_chain *c) {
 	return c->chunks.item - (uint32_t)sizeof(struct chunk);
 }
 
-int mqtt_chain_init(struct mqtt_chain *c, uint32_t chunks, uint32_t chunk_bytes) {
-	return mqtt_pool_init(&c->chunks, chunks, chunk_bytes);
+int mqtt_chain_init(
+	struct mqtt_chain *c,
+	uint32_t chunks,
+	uint32_t chunk_bytes,
+	const char *name,
+	bool resident
+) {
+	return mqtt_pool_init(&c->chunks, chunks, chunk_bytes, name, resident);
 }
 
 void mqtt_chain_fini(struct mqtt_chain *c) {

@@ -4,6 +4,7 @@
 // Thread: one at a time, the worker's.
 #pragma once
 
+#include "dataplane/memory.h"
 #include "parsers/rd.h"
 
 #include <stdbool.h>
@@ -16,12 +17,20 @@ struct mqtt_pool {
 	uint32_t item; // bytes, at least 4
 	uint32_t count;
 	uint32_t free; // items left
-	uint32_t first; // of the free list
-	uint32_t last; // freed items go to the end: an index rests as long as possible
+	uint32_t first; // of the list of freed items: the last one freed, which the cache still has
+	uint32_t top; // items from here on were never taken
 };
 
-int mqtt_pool_init(struct mqtt_pool *p, uint32_t count, uint32_t item); // 0 or -ENOMEM
+// 0 or -ENOMEM. `name` and `resident` as for pages_map().
+int mqtt_pool_init(
+	struct mqtt_pool *p,
+	uint32_t count,
+	uint32_t item,
+	const char *name,
+	bool resident
+);
 void mqtt_pool_fini(struct mqtt_pool *p); // also of an all-zero pool
+struct memory_use mqtt_pool_memory(const struct mqtt_pool *p);
 
 // MQTT_NONE if the pool is empty. The item is zeroed.
 uint32_t mqtt_pool_take(struct mqtt_pool *p);
@@ -36,7 +45,13 @@ struct mqtt_chain {
 	struct mqtt_pool chunks;
 };
 
-int mqtt_chain_init(struct mqtt_chain *c, uint32_t chunks, uint32_t chunk_bytes);
+int mqtt_chain_init(
+	struct mqtt_chain *c,
+	uint32_t chunks,
+	uint32_t chunk_bytes,
+	const char *name,
+	bool resident
+);
 void mqtt_chain_fini(struct mqtt_chain *c);
 
 // Keep the parts as one string. MQTT_NONE, and nothing taken, if there is no room.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/mqtt/state.h"
+#include "dataplane/pages.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #define SWEEP_SLICES 100 // of SWEEP_MS: every session is looked at once a second
 #define SWEEP_MOST 65536
 #define RESUME_BUDGET 64
+#define SHUTDOWN_LOOK 16384 // sessions per call
 
 const char *mqtt_end_label(enum mqtt_end e) {
 	static const char *const labels[MQTT_END_COUNT] = {
@@ -64,18 +66,23 @@ static uint32_t packet_arena(const struct mqtt_config *c) {
 
 static int pools_create(struct mqtt_server *m) {
 	const struct mqtt_config *c = &m->config;
+	bool r = c->resident;
+	uint32_t waiting = c->pool_bytes / WAITING_CHUNK, wills = c->will_bytes / WAITING_CHUNK;
 	uint32_t aliases = c->alias_max > 0 ? c->active : 0;
 	uint32_t item = (c->alias_max > 0 ? c->alias_max : 1u) * (uint32_t)sizeof(uint32_t);
-	// A client id of ordinary length for every session, and topics behind aliases.
-	uint32_t names = c->sessions + c->sessions / 4 + 2 * aliases + 64;
+	// A client id of ordinary length for every session, and the rest of some long ones.
+	uint32_t names = c->sessions + c->sessions / NAME_SPARE + 64;
 
-	if (mqtt_pool_init(&m->active, c->active, sizeof(struct active)) < 0
-	    || mqtt_pool_init(&m->flights, c->in_flight, sizeof(struct flight)) < 0
-	    || mqtt_pool_init(&m->aliases, aliases, item) < 0
-	    || mqtt_chain_init(&m->names, names, NAME_CHUNK) < 0
-	    || mqtt_chain_init(&m->waiting, c->pool_bytes / WAITING_CHUNK, WAITING_CHUNK) < 0
-	    || mqtt_chain_init(&m->wills, c->will_bytes / WAITING_CHUNK, WAITING_CHUNK) < 0
-	    || mqtt_directory_init(&m->directory, c->sessions) < 0)
+	if (mqtt_pool_init(&m->active, c->active, sizeof(struct active), "sluice mqtt busy", r) < 0
+	    || mqtt_pool_init(
+		       &m->flights, c->in_flight, sizeof(struct flight), "sluice mqtt messages", r
+	       ) < 0
+	    || mqtt_pool_init(&m->aliases, aliases, item, "sluice mqtt aliases", r) < 0
+	    || mqtt_chain_init(&m->names, names, NAME_CHUNK, "sluice mqtt client ids", r) < 0
+	    || mqtt_chain_init(&m->topics, 2 * aliases, NAME_CHUNK, "sluice mqtt topics", r) < 0
+	    || mqtt_chain_init(&m->waiting, waiting, WAITING_CHUNK, "sluice mqtt pool", r) < 0
+	    || mqtt_chain_init(&m->wills, wills, WAITING_CHUNK, "sluice mqtt wills", r) < 0
+	    || mqtt_directory_init(&m->directory, c->sessions, r) < 0)
 		return -ENOMEM;
 	if (c->credentials != nullptr && auth_memory_create(c->credentials, &m->remembered) < 0)
 		return -ENOMEM;
@@ -105,8 +112,10 @@ int mqtt_server_create(
 	if (m->arena_size < ARENA_MIN)
 		m->arena_size = ARENA_MIN;
 	m->arena = aligned_alloc(64, (m->arena_size + 63) & ~(size_t)63);
-	m->sessions = calloc(c->sessions, sizeof(*m->sessions));
-	m->due_ms = calloc(c->sessions, sizeof(*m->due_ms));
+	m->sessions =
+		pages_map(c->sessions * sizeof(*m->sessions), "sluice mqtt sessions", c->resident);
+	m->due_ms =
+		pages_map(c->sessions * sizeof(*m->due_ms), "sluice mqtt deadlines", c->resident);
 	if (m->arena == nullptr || m->sessions == nullptr || m->due_ms == nullptr
 	    || pools_create(m) < 0) {
 		mqtt_server_destroy(m);
@@ -123,13 +132,14 @@ void mqtt_server_destroy(struct mqtt_server *m) {
 	mqtt_pool_fini(&m->flights);
 	mqtt_pool_fini(&m->aliases);
 	mqtt_chain_fini(&m->names);
+	mqtt_chain_fini(&m->topics);
 	mqtt_chain_fini(&m->waiting);
 	mqtt_chain_fini(&m->wills);
 	mqtt_directory_fini(&m->directory);
 	auth_memory_destroy(m->remembered);
 	free(m->arena);
-	free(m->sessions);
-	free(m->due_ms);
+	pages_unmap(m->sessions, m->config.sessions * sizeof(*m->sessions));
+	pages_unmap(m->due_ms, m->config.sessions * sizeof(*m->due_ms));
 	free(m);
 }
 
@@ -290,7 +300,12 @@ uint64_t mqtt_poll(struct mqtt_server *m) {
 }
 
 bool mqtt_shutdown(struct mqtt_server *m, uint32_t budget) {
-	for (uint32_t s = 0; s < m->session_top && budget > 0; s++) {
+	uint32_t looked = 0;
+
+	for (; m->stats.connections > 0 && looked < SHUTDOWN_LOOK && budget > 0; looked++) {
+		if (m->shutdown_at >= m->session_top)
+			m->shutdown_at = 0;
+		uint32_t s = m->shutdown_at++;
 		if (session_at(m, s)->state == SESSION_FREE || session_at(m, s)->conn == MQTT_NONE)
 			continue;
 		session_end(m, s, MQTT_END_SHUTDOWN);
@@ -300,7 +315,7 @@ bool mqtt_shutdown(struct mqtt_server *m, uint32_t budget) {
 }
 
 bool mqtt_idle(const struct mqtt_server *m) {
-	for (uint32_t f = 0; f < m->flights.count; f++) {
+	for (uint32_t f = 0; f < m->flights.top; f++) {
 		const struct flight *fl = mqtt_pool_at(&m->flights, f);
 		if (fl->state == FLIGHT_SENT || fl->state == FLIGHT_PARKED)
 			return false;
@@ -314,10 +329,34 @@ const struct mqtt_stats *mqtt_server_stats(struct mqtt_server *m) {
 	return &m->stats;
 }
 
+void mqtt_server_memory(const struct mqtt_server *m, struct memory_account *out) {
+	const struct mqtt_config *c = &m->config;
+	struct memory_use *part = out->part;
+	uint64_t rest = sizeof(*m) + m->arena_size;
+
+	part[MEMORY_MQTT_SESSIONS] = (struct memory_use
+	) {c->sessions * sizeof(*m->sessions), c->sessions, m->stats.sessions};
+	part[MEMORY_MQTT_DEADLINES] = (struct memory_use
+	) {c->sessions * sizeof(*m->due_ms), c->sessions, m->stats.sessions};
+	part[MEMORY_MQTT_CLIENT_IDS] = mqtt_pool_memory(&m->names.chunks);
+	// By session, not by chunk: the spare ones are part of what a session costs.
+	part[MEMORY_MQTT_CLIENT_IDS].used =
+		part[MEMORY_MQTT_CLIENT_IDS].used * c->sessions / m->names.chunks.count;
+	part[MEMORY_MQTT_CLIENT_IDS].capacity = c->sessions;
+	part[MEMORY_MQTT_DIRECTORY] = mqtt_directory_memory(&m->directory);
+	part[MEMORY_MQTT_BUSY] = mqtt_pool_memory(&m->active);
+	part[MEMORY_MQTT_MESSAGES] = mqtt_pool_memory(&m->flights);
+	part[MEMORY_MQTT_ALIASES] = mqtt_pool_memory(&m->aliases);
+	part[MEMORY_MQTT_TOPICS] = mqtt_pool_memory(&m->topics.chunks);
+	part[MEMORY_MQTT_POOL] = mqtt_pool_memory(&m->waiting.chunks);
+	part[MEMORY_MQTT_WILLS] = mqtt_pool_memory(&m->wills.chunks);
+	part[MEMORY_MQTT_REST] = (struct memory_use) {rest, rest, rest};
+}
+
 uint32_t mqtt_idle_bytes(uint32_t client_id_len) {
 	uint32_t chunks = 1;
 
 	if (client_id_len > NAME_INLINE)
 		chunks += (client_id_len - NAME_INLINE + NAME_CHUNK - 5) / (NAME_CHUNK - 4);
-	return (uint32_t)IDLE_BYTES + (chunks - 1) * NAME_CHUNK;
+	return MQTT_IDLE_BYTES + (chunks - 1) * NAME_CHUNK;
 }

@@ -194,6 +194,7 @@ struct mqtt_env {
 struct mqtt_config {
 	uint16_t worker;
 	uint16_t workers;
+	bool resident; // take all memory at create, not at first use
 	uint32_t sessions; // live and stored
 	uint32_t active; // of them, with something in flight or half received at once
 	uint32_t in_flight; // messages of all sessions
@@ -265,5 +266,8 @@ bool mqtt_idle(const struct mqtt_server *m);
 
 const struct mqtt_stats *mqtt_server_stats(struct mqtt_server *m);
 
-// What one idle connection costs with a client id of `len` bytes; see the assertion in state.h.
+void mqtt_server_memory(const struct mqtt_server *m, struct memory_account *out); // MQTT's parts
+
+// What one idle session costs (asserted in state.h), and with a client id of `len` bytes.
+#define MQTT_IDLE_BYTES 112
 uint32_t mqtt_idle_bytes(uint32_t client_id_len);

@@ -52,12 +52,15 @@ static_assert(sizeof(struct session) == 48);
 #define NAME_CHUNK 32
 #define NAME_INLINE (NAME_CHUNK - 8) // a client id up to this long takes one chunk
 
-#define IDLE_BYTES                                                                                 \
-	(sizeof(struct session) + sizeof(uint32_t) + NAME_CHUNK                                    \
-	 + (MQTT_DIRECTORY_ENTRY * 4 + 2) / 3)
-// Session, deadline, client id and directory entry. With TCP's block and its table entry an idle
-// connection stays below 320 bytes.
-static_assert(IDLE_BYTES <= 112);
+#define NAME_SPARE 8 // one session in so many may have a second chunk
+
+// Session, deadline, client id with its part of the spare chunks, and directory entry. An id of
+// more than NAME_INLINE bytes takes further chunks.
+static_assert(
+	sizeof(struct session) + sizeof(uint32_t) + NAME_CHUNK + NAME_CHUNK / NAME_SPARE
+		+ (MQTT_DIRECTORY_ENTRY * 4 + 2) / 3
+	<= MQTT_IDLE_BYTES
+);
 
 // Only while something is in flight, half received, remembered until PUBREL, or a will is stored.
 struct active {
@@ -132,7 +135,8 @@ struct mqtt_server {
 	struct mqtt_pool active;
 	struct mqtt_pool flights;
 	struct mqtt_pool aliases;
-	struct mqtt_chain names; // client ids, aliased topics
+	struct mqtt_chain names; // client ids
+	struct mqtt_chain topics; // behind aliases
 	struct mqtt_chain waiting;
 	struct mqtt_chain wills;
 	struct mqtt_directory directory;
@@ -148,6 +152,7 @@ struct mqtt_server {
 	uint32_t doomed_count;
 	bool submitted; // since the last flush or begin
 
+	uint32_t shutdown_at;
 	uint32_t sweep_at;
 	uint32_t sweep_ms;
 	uint32_t connect_tokens, close_tokens; // in 1/1000

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/tcp/flow_table.h"
 
-uint32_t flow_table_buckets(uint32_t flows) {
-	uint64_t want =
-		((uint64_t)flows * 10 + FLOW_BUCKET_SLOTS * 7 - 1) / (FLOW_BUCKET_SLOTS * 7);
-	uint32_t n = 4;
+static_assert(
+	sizeof(struct flow_bucket) * 4.0 / (FLOW_BUCKET_SLOTS * 3)
+		+ sizeof(struct flow_bucket) / 512.0
+	<= FLOW_TABLE_BYTES_EACH
+);
 
-	while (n < want)
-		n *= 2;
-	return n;
+uint32_t flow_table_buckets(uint32_t flows) {
+	uint64_t n = ((uint64_t)flows * 4 + FLOW_BUCKET_SLOTS * 3 - 1) / (FLOW_BUCKET_SLOTS * 3);
+
+	return n < 4 ? 4 : (uint32_t)n;
 }
 
 uint32_t flow_table_overflow(uint32_t flows) {
@@ -24,7 +26,7 @@ void flow_table_init(
 	*t = (struct flow_table) {
 		.buckets = buckets,
 		.overflow = overflow,
-		.mask = flow_table_buckets(flows) - 1,
+		.count = flow_table_buckets(flows),
 		.overflow_count = flow_table_overflow(flows),
 		.overflow_free = 1,
 	};
@@ -49,7 +51,7 @@ bool flow_table_insert(struct flow_table *t, uint64_t hash, uint32_t index) {
 	struct flow_bucket *a = &t->buckets[first];
 	struct flow_bucket *b = &t->buckets[flow_second_bucket(t, first, tag)];
 
-	// The emptier of the two keeps both from filling: overflow stays rare at 70 % load.
+	// The emptier of the two keeps both from filling: overflow stays rare at 75 % load.
 	if (__builtin_popcount(flow_bucket_match(b, 0))
 	    > __builtin_popcount(flow_bucket_match(a, 0)))
 		a = b;

@@ -29,16 +29,17 @@ static_assert(sizeof(struct flow_bucket) == 64);
 struct flow_table {
 	struct flow_bucket *buckets; // 64-byte aligned
 	struct flow_bucket *overflow; // element 0 unused
-	uint32_t mask;
+	uint32_t count; // of buckets
 	uint32_t overflow_count;
 	uint32_t overflow_free; // through `next`
 	uint32_t overflow_used;
 	uint32_t used;
 };
 
-// Bucket and overflow counts for `flows` elements at 70 % load.
+// Bucket and overflow counts for `flows` elements at 75 % load.
 uint32_t flow_table_buckets(uint32_t flows);
 uint32_t flow_table_overflow(uint32_t flows);
+#define FLOW_TABLE_BYTES_EACH 9 // for each of them, rounded up
 
 // Both arrays zeroed and sized by the functions above (overflow + 1 elements).
 void flow_table_init(
@@ -58,14 +59,21 @@ static inline uint16_t flow_tag(uint64_t hash) {
 	return tag != 0 ? tag : 1;
 }
 
+// Any number of buckets will do: a power of two would cost up to twice the memory.
+static inline uint32_t flow_scale(const struct flow_table *t, uint32_t random) {
+	return (uint32_t)((uint64_t)random * t->count >> 32);
+}
+
 static inline uint32_t flow_first_bucket(const struct flow_table *t, uint64_t hash) {
-	return (uint32_t)hash & t->mask;
+	return flow_scale(t, (uint32_t)hash);
 }
 
 // Depends on first bucket and tag only, and is its own inverse.
 static inline uint32_t
 flow_second_bucket(const struct flow_table *t, uint32_t first, uint16_t tag) {
-	return (first ^ (tag * 0x5bd1e995u >> 7 | 1)) & t->mask;
+	uint32_t mirror = flow_scale(t, tag * 0x9e3779b1u);
+
+	return mirror >= first ? mirror - first : mirror + t->count - first;
 }
 
 // Bit i set: slot i has this tag.

@@ -124,6 +124,12 @@ uint32_t tcp_app(const struct tcp *t, struct tcp_conn conn) {
 	return c->state != TCP_FREE && c->gen == conn.gen ? c->app : 0;
 }
 
+struct tcp_conn tcp_conn_at(const struct tcp *t, uint32_t index) {
+	if (index == 0 || index >= t->fresh)
+		return (struct tcp_conn) {0};
+	return tcb_conn(t, &t->tcbs[index]);
+}
+
 bool tcp_alive(const struct tcp *t, struct tcp_conn conn) {
 	return tcb_of(t, conn) != nullptr;
 }
@@ -161,6 +167,9 @@ void tcp_burst_end(struct tcp *t) {
 		if (c->state != TCP_FREE && c->state != TCP_DYING)
 			burst_serve(t, c);
 	}
+	// From the front again: of a ring for every connection only what a burst takes is touched.
+	if (t->burst_count == 0)
+		t->burst_head = 0;
 }
 
 enum tcp_pressure_level tcp_pressure(const struct tcp *t) {

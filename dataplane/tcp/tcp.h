@@ -15,6 +15,7 @@
 #pragma once
 
 #include "dataplane/flow_key.h"
+#include "dataplane/memory.h"
 #include "parsers/rd.h"
 
 #include <stdbool.h>
@@ -315,11 +316,17 @@ void tcp_set_idle(struct tcp *t, struct tcp_conn conn, uint16_t seconds);
 void tcp_set_deadline(struct tcp *t, struct tcp_conn conn, uint32_t ms);
 void tcp_set_app(struct tcp *t, struct tcp_conn conn, uint32_t word);
 uint32_t tcp_app(const struct tcp *t, struct tcp_conn conn); // 0 if stale
+// The handle of the connection that has this index now; a dead one if none has.
+struct tcp_conn tcp_conn_at(const struct tcp *t, uint32_t index);
 bool tcp_alive(const struct tcp *t, struct tcp_conn conn);
 bool tcp_key(const struct tcp *t, struct tcp_conn conn, struct flow_key *out);
 
 enum tcp_pressure_level tcp_pressure(const struct tcp *t);
 void tcp_stats(const struct tcp *t, struct tcp_stats *out);
+void tcp_memory(const struct tcp *t, struct memory_account *out); // the parts that are TCP's
+
+// What an idle connection costs: control block, its share of the flow table, burst ring.
+#define TCP_IDLE_BYTES 205
 
 // Every invariant of docs/tcp.md, over all connections. NULL or what is broken. For tests: walks
 // everything. Call between tcp_burst_end() and the next input.

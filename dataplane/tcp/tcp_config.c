@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a stack is made of: shipped values, checks, and one arena for everything. Control thread.
+#include "dataplane/pages.h"
 #include "dataplane/tcp/tcp_types.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 void tcp_config_default(struct tcp_config *c) {
 	*c = (struct tcp_config) {
@@ -190,18 +190,9 @@ int tcp_create(
 		return -EINVAL;
 
 	size_t bytes = tcp_bytes(config);
-	void *arena =
-		mmap(nullptr,
-		     bytes,
-		     PROT_READ | PROT_WRITE,
-		     MAP_PRIVATE | MAP_ANONYMOUS
-			     | (config->prefault ? MAP_POPULATE : MAP_NORESERVE),
-		     -1,
-		     0);
-	if (arena == MAP_FAILED)
+	void *arena = pages_map(bytes, "sluice tcp", config->prefault);
+	if (arena == nullptr)
 		return -ENOMEM;
-	// A hint: with huge pages a connection costs one TLB miss less per line.
-	(void)madvise(arena, bytes, MADV_HUGEPAGE);
 
 	struct carver k = {.base = (uintptr_t)arena};
 	struct tcp *t = carve_all(&k, config);
@@ -227,7 +218,46 @@ int tcp_create(
 void tcp_destroy(struct tcp *t) {
 	if (t == nullptr)
 		return;
-	munmap(t->arena, t->arena_bytes);
+	pages_unmap(t->arena, t->arena_bytes);
+}
+
+void tcp_memory(const struct tcp *t, struct memory_account *out) {
+	static const enum memory_part named[] = {
+		MEMORY_TCP_BLOCKS,
+		MEMORY_TCP_FLOWS,
+		MEMORY_TCP_BURST,
+		MEMORY_TCP_BUFFERS,
+		MEMORY_TCP_TIME_WAIT,
+		MEMORY_TCP_SOURCES,
+	};
+	const struct tcp_config *c = &t->config;
+	struct memory_use *part = out->part;
+	uint64_t rest = t->arena_bytes; // of one mapping that holds them all
+
+	part[MEMORY_TCP_BLOCKS] = (struct memory_use
+	) {(c->max_conns + 1ull) * sizeof(struct tcb), c->max_conns, t->conns};
+	part[MEMORY_TCP_FLOWS] = (struct memory_use
+	) {(flow_table_buckets(c->max_conns) + flow_table_overflow(c->max_conns) + 1ull)
+		   * sizeof(struct flow_bucket),
+	   c->max_conns,
+	   t->conns};
+	part[MEMORY_TCP_BURST] = (struct memory_use
+	) {(c->max_conns + 1ull) * sizeof(*t->burst), c->max_conns, t->burst_count};
+	part[MEMORY_TCP_BUFFERS] = (struct memory_use
+	) {t->slab.page_count * (SLAB_PAGE_BYTES + sizeof(struct slab_page)),
+	   t->slab.page_count,
+	   t->slab.pages_used};
+	part[MEMORY_TCP_TIME_WAIT] = (struct memory_use
+	) {(c->time_wait_max + 1ull) * sizeof(struct tw_record)
+		   + time_wait_buckets(c->time_wait_max) * sizeof(*t->time_wait.buckets),
+	   c->time_wait_max,
+	   t->time_wait.used};
+	part[MEMORY_TCP_SOURCES] = (struct memory_use
+	) {(4ull * t->source_sets + 1) * sizeof(*t->sources), 4ull * t->source_sets, t->sources_used
+	};
+	for (size_t i = 0; i < sizeof(named) / sizeof(named[0]); i++)
+		rest -= part[named[i]].reserved;
+	part[MEMORY_TCP_REST] = (struct memory_use) {rest, rest, rest};
 }
 
 const char *tcp_counter_label(enum tcp_counter c) {

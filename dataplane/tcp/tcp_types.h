@@ -157,6 +157,10 @@ struct tcb {
 	uint32_t grow_seq;
 };
 static_assert(sizeof(struct tcb) == 192, "three cache lines");
+static_assert(
+	sizeof(struct tcb) + sizeof(uint32_t) + FLOW_TABLE_BYTES_EACH <= TCP_IDLE_BYTES,
+	"control block, burst ring and flow table"
+);
 static_assert(offsetof(struct tcb, timer) == 64);
 static_assert(offsetof(struct tcb, snd_wl1) == 128);
 

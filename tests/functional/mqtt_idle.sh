@@ -1,13 +1,24 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# 10,000 idle MQTT connections from four addresses: they hold no buffers, any of them can publish at
-# once, and when all of them break off and come back together every one is served again.
+# 10,000 idle MQTT connections from four addresses: they hold no buffers and cost 320 bytes each by the
+# account in status.json, with which the kernel's count agrees; any of them can publish at once, and
+# when all of them break off and come back together every one is served again.
 . "$(dirname "$0")/../support/lab.sh"
 lab_network
 for n in 3 4 5; do ip -n dev addr add "10.77.0.$n/24" dev sld0; done
 lab_config
 lab_kafka
+resident() { echo $(($(awk '/^VmRSS/ {print $2}' "/proc/$SLUICED_PID/status") * 1024)); }
+reserved() { status .memory.reserved; }
+# What sluiced takes with next to no connections, to compare with.
+cp "$RUN/sluice.yaml" "$RUN/shipped.yaml"
+echo 'mqtt: {connections: 1, stored_sessions: 1}' >>"$RUN/sluice.yaml"
 lab_sluiced
+small=$(resident) small_reserved=$(reserved)
+lab_stop
+cp "$RUN/shipped.yaml" "$RUN/sluice.yaml"
+lab_sluiced
+empty=$(resident)
 ulimit -n 12000 || fail "cannot open 12,000 files"
 
 mkfifo "$RUN/go"
@@ -64,8 +75,17 @@ wait_for 40 connected || fail "not connected"
 seen() { [ "$(status '.counters.mqtt.connections // 0')" = 10000 ]; }
 wait_for 10 seen || fail "connections: $(status .counters.mqtt), $(status .counters.tcp)"
 held() { status '.counters.tcp["buffer-bytes"] // 0'; }
-echo "buffers of 10,000 idle connections: $(held) B; resident: $(grep VmRSS "/proc/$SLUICED_PID/status")"
 [ "$(held)" -lt 1000000 ] || fail "idle connections hold $(held) B"
+each=$(status .memory.idle_connection) accounted=$(($(reserved) - small_reserved)) full=$(resident)
+echo "an idle connection: $each B; 16,384 configured: $accounted B accounted, resident $((empty - small)) B more" \
+	"than with one; 10,000 up: $((full - empty)) B more, of them buffers $(held) B"
+[ "$each" -gt 192 ] && [ "$each" -le 320 ] || fail "an idle connection costs $each B: $(status .memory)"
+[ "$(status '.memory.parts["tcp-control-blocks"].items')" = 10000 ] || fail "account: $(status .memory)"
+# The kernel's count: what is accounted is there from the start (a tenth and a MiB either way), and
+# connections that come add packet buffers and batches at their first use, but nothing of their own.
+off=$((empty - small - accounted))
+[ "${off#-}" -le $((accounted / 10 + 1048576)) ] || fail "resident and account differ by $off B: $(status .memory)"
+[ $((full - empty)) -le 12582912 ] || fail "10,000 connections made sluiced grow by $((full - empty)) B"
 echo >"$RUN/go"
 wait "$client" || fail "the clients, see above"
 

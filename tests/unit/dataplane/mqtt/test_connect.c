@@ -120,6 +120,26 @@ static void mqtt_3_1_4_4_and_3_1_4_5_connect_is_acknowledged(void **) {
 	assert_int_equal(stats()->connected, 3);
 }
 
+// Aliases keep a connection from being idle: without room for that they are not offered.
+static void aliases_are_offered_while_there_is_room(void **) {
+	r->config.active = 2;
+	rig_start(r);
+	rig_input(r, rig_open(r), "\x10", 1); // half received
+	uint32_t c = send_connect(&(struct pk_connect
+	) {.version = MQTT_V5, .clean = true, .id = "dev-1", .keep_alive = 60});
+	assert_true(
+		RIG_GOT(r,
+			c,
+			"\x20\x10\x00\x00\x0d\x21\x00\x14\x27\x00\x01\x00\x00\x22\x00\x0a"
+			"\x2a\x00")
+	);
+	uint32_t half = rig_open(r);
+	rig_input(r, half, "\x10", 1);
+	c = send_connect(&(struct pk_connect
+	) {.version = MQTT_V5, .clean = true, .id = "dev-2", .keep_alive = 60});
+	assert_true(RIG_GOT(r, c, "\x20\x0d\x00\x00\x0a\x21\x00\x14\x27\x00\x01\x00\x00\x2a\x00"));
+}
+
 static void mqtt_3_1_3_5_ordinary_client_ids_are_allowed(void **) {
 	static const char id[] = "0123456789abcdefghijklm";
 
@@ -667,6 +687,7 @@ int main(void) {
 		T(mqtt_3_1_2_1_wrong_protocol_name_is_closed_in_silence),
 		T(mqtt_3_1_4_1_malformed_connect_is_closed_without_connack_in_3_1_1),
 		T(mqtt_3_1_4_4_and_3_1_4_5_connect_is_acknowledged),
+		T(aliases_are_offered_while_there_is_room),
 		T(mqtt_3_1_3_5_ordinary_client_ids_are_allowed),
 		T(mqtt_3_1_3_6_and_3_1_3_7_empty_client_id_gets_one),
 		T(mqtt_3_1_3_8_empty_client_id_needs_a_clean_session_in_3_1_1),

@@ -15,7 +15,7 @@ static void one_holder_per_key(void **) {
 	struct mqtt_directory d;
 	struct mqtt_holder was;
 
-	assert_int_equal(mqtt_directory_init(&d, 8), 0);
+	assert_int_equal(mqtt_directory_init(&d, 8, false), 0);
 	assert_int_equal(mqtt_directory_claim(&d, 77, 1, holder(5), &was), MQTT_CLAIM_NEW);
 	assert_int_equal(mqtt_directory_claim(&d, 77, 1, holder(6), &was), MQTT_CLAIM_TAKEN);
 	assert_true(mqtt_holder_equal(was, holder(5)));
@@ -32,7 +32,7 @@ static void full(void **) {
 	struct mqtt_directory d;
 	struct mqtt_holder was;
 
-	assert_int_equal(mqtt_directory_init(&d, 8), 0);
+	assert_int_equal(mqtt_directory_init(&d, 8, false), 0);
 	for (uint64_t k = 1; k <= 8; k++)
 		assert_int_equal(
 			mqtt_directory_claim(&d, k << 40, 1, holder(0), &was), MQTT_CLAIM_NEW
@@ -52,7 +52,7 @@ static void agrees_with_an_array(void **) {
 	uint64_t x = 99;
 	uint32_t held[KEYS] = {0}; // slot + 1
 
-	assert_int_equal(mqtt_directory_init(&d, KEYS), 0);
+	assert_int_equal(mqtt_directory_init(&d, KEYS, false), 0);
 	for (uint32_t step = 1; step < 200000; step++) {
 		x = x * 6364136223846793005 + 1442695040888963407;
 		uint32_t k = (uint32_t)(x >> 40) % KEYS;

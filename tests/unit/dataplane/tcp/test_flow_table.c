@@ -85,7 +85,7 @@ static void survives_collisions(void **) {
 	oracle(12, 100, true);
 }
 
-// At the configured number of flows nothing is refused: 70 % load leaves the overflow unused or
+// At the configured number of flows nothing is refused: 75 % load leaves the overflow unused or
 // nearly so.
 static void holds_what_it_is_made_for(void **) {
 	for (uint32_t flows = 1000; flows <= 200000; flows *= 14) {
