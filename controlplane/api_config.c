@@ -151,8 +151,26 @@ static bool needs_restart(const json_t *list) {
 
 // --- check
 
-// False with the reply filled if the text is no good configuration.
-static bool text_check(struct control *c, const char *text, struct reply *r) {
+// What the running sluiced would make of the candidate. 0 with *ack; -errno: not asked, or refused.
+static int
+candidate_judge(struct control *c, const char *path, const char *text, struct channel_ack *ack) {
+	struct channel_generation g = {.kind = GENERATION_CONFIG, .flags = GENERATION_CHECK};
+
+	digest_sha256(text, strlen(text), g.sha256);
+	snprintf(g.path, sizeof(g.path), "%.255s", path);
+	*ack = (struct channel_ack) {0};
+	return link_ask(c->link, CHANNEL_GENERATION, &g, APPLY_WAIT_MS, ack);
+}
+
+// False with the reply filled if the text is no good configuration. *told is what the data plane
+// said of it: 0, with *ack; -ENOTCONN or -ETIMEDOUT if it said nothing.
+static bool text_check(
+	struct control *c,
+	const char *text,
+	struct reply *r,
+	int *told,
+	struct channel_ack *ack
+) {
 	struct config_error errors[ERRORS_MAX];
 	struct config *loaded = NULL;
 	char path[300];
@@ -173,8 +191,20 @@ static bool text_check(struct control *c, const char *text, struct reply *r) {
 		return false;
 	}
 	ret = config_load(path, &loaded, errors, ERRORS_MAX, &count);
-	unlink(path);
 	config_free(loaded);
+	*told = ret == 0 ? candidate_judge(c, path, text, ack) : 0;
+	unlink(path);
+	if (ret == 0 && *told < 0 && *told != -ENOTCONN && *told != -ETIMEDOUT) {
+		reply_error(
+			r,
+			422,
+			"refused-by-data-plane",
+			"the configuration in force was not touched",
+			"%s",
+			ack->text
+		);
+		return false;
+	}
 	if (ret == 0)
 		return true;
 	reply_json(
@@ -196,18 +226,25 @@ static bool text_check(struct control *c, const char *text, struct reply *r) {
 	return false;
 }
 
-static json_t *change_json(struct control *c, const char *text) {
+// The changes to the file, by the option table; whether a restart is needed, by the running sluiced
+// if it could be asked.
+static json_t *
+change_json(struct control *c, const char *text, int told, const struct channel_ack *ack) {
 	int error = 0;
 	char *now = file_text(c->config_path, &error);
 	json_t *list = differences(now != NULL ? now : "{}", text);
 	json_t *json = json_pack(
-		"{s:b,s:b,s:o}",
+		"{s:b,s:b,s:o,s:s}",
 		"good",
 		true,
 		"restart_required",
-		needs_restart(list),
+		told == 0 ? ack->pending > 0 : needs_restart(list),
 		"changes",
-		list
+		list,
+		"data_plane",
+		told == 0		    ? ack->text
+			: told == -ENOTCONN ? "sluiced is not connected"
+					    : "sluiced does not answer"
 	);
 
 	free(now);
@@ -217,22 +254,25 @@ static json_t *change_json(struct control *c, const char *text) {
 void config_check_text(struct control *c, struct request *q, struct reply *r) {
 	static const struct body_field fields[] = {{"text", JSON_STRING, true, TEXT_MAX}, {0}};
 
+	struct channel_ack ack;
+	int told = 0;
+
 	if (!body_check(q, fields, r))
 		return;
 	const char *text = json_string_value(json_object_get(q->json, "text"));
-	if (text_check(c, text, r))
-		reply_json(r, 200, change_json(c, text));
+	if (text_check(c, text, r, &told, &ack))
+		reply_json(r, 200, change_json(c, text, told, &ack));
 }
 
 // --- apply
 
-static int publish(struct control *c, int64_t version, const char *text, struct channel_ack *ack) {
+static struct channel_generation
+announcement(const struct control *c, int64_t version, const char *text) {
 	struct channel_generation g = {.kind = GENERATION_CONFIG, .number = (uint64_t)version};
 
 	digest_sha256(text, strlen(text), g.sha256);
 	snprintf(g.path, sizeof(g.path), "%s", c->config_path);
-	memset(ack, 0, sizeof(*ack));
-	return link_ask(c->link, CHANNEL_GENERATION, &g, APPLY_WAIT_MS, ack);
+	return g;
 }
 
 static int file_swap(struct control *c, const char *text) {
@@ -247,63 +287,124 @@ static int file_swap(struct control *c, const char *text) {
 	return ret;
 }
 
-// Good text, by whom and why, to file, data plane and history. If the data plane refuses, the old
-// file comes back.
+// The file and its version in the history, both or neither.
+static int
+store(struct control *c,
+      struct request *q,
+      const char *before,
+      const char *text,
+      const char *comment,
+      int64_t *version) {
+	int ret = file_swap(c, text);
+
+	if (ret < 0)
+		return ret;
+	ret = registry_config_add(c->registry, &q->author, comment, text, version);
+	if (ret < 0 && before != NULL)
+		(void)file_swap(c, before);
+	return ret;
+}
+
+// sluiced took the file when it was asked, and refused it when it was told: both stand in the
+// history, and what was in force is again.
+static void put_back(
+	struct control *c,
+	struct request *q,
+	const char *before,
+	const struct channel_ack *ack,
+	struct reply *r
+) {
+	char comment[400];
+	int64_t version = 0;
+
+	snprintf(comment, sizeof(comment), "put back: %.300s", ack->text);
+	if (before != NULL && store(c, q, NULL, before, comment, &version) == 0) {
+		struct channel_generation g = announcement(c, version, before);
+		struct channel_ack again;
+		(void)link_announce(c->link, &g, APPLY_WAIT_MS, &again);
+	}
+	reply_error(
+		r, 409, "not-applied", "the configuration before was put back", "%s", ack->text
+	);
+}
+
+static const char *applied_label(int told, const struct channel_ack *ack) {
+	if (told == -ENOTCONN)
+		return "when-connected";
+	if (told < 0)
+		return "waiting";
+	return ack->pending > 0 ? "restart-required" : "yes";
+}
+
+// Check whole, ask the data plane, store, tell the data plane.
 static void
 apply(struct control *c, struct request *q, const char *text, const char *comment, struct reply *r
 ) {
+	bool later = json_is_true(json_object_get(q->json, "restart_later"));
 	struct channel_ack ack;
-	int64_t version = registry_config_current(c->registry) + 1;
-	int error = 0;
+	int64_t version = 0;
+	int error = 0, told = 0;
 
-	if (!text_check(c, text, r))
+	if (!text_check(c, text, r, &told, &ack))
 		return;
-	json_t *json = change_json(c, text);
-	char *before = file_text(c->config_path, &error);
-	int ret = file_swap(c, text);
-	if (ret < 0) {
-		json_decref(json);
-		free(before);
-		reply_errno(r, ret, "configuration file", strerror(-ret));
+	if (told == 0 && ack.pending > 0 && !later) {
+		reply_error(
+			r,
+			409,
+			"restart-required",
+			"with --restart-later the file waits for the next start of sluiced, as a "
+			"whole",
+			"nothing was changed: %s",
+			ack.text
+		);
 		return;
 	}
-	int told = publish(c, version, text, &ack);
-	bool away = told == -ENOTCONN || told == -ETIMEDOUT;
-	ret = told == 0 || away
-		? registry_config_add(c->registry, &q->author, comment, text, &version)
-		: told;
+	json_t *json = change_json(c, text, told, &ack);
+	char *before = file_text(c->config_path, &error);
+	int ret = store(c, q, before, text, comment, &version);
 	if (ret < 0) {
-		if (before != NULL)
-			(void)file_swap(c, before);
 		json_decref(json);
 		reply_error(
 			r,
-			ret == -ENOSPC ? 507 : 409,
-			"not-applied",
-			"the configuration in force was put back",
-			"%s",
-			told < 0 && !away ? ack.text : registry_why(c->registry)
+			ret == -ENOSPC ? 507 : 500,
+			"not-stored",
+			"the configuration in force was not touched",
+			"%s: %s",
+			c->config_path,
+			strerror(-ret)
 		);
-	} else {
-		json_object_set_new(json, "version", json_integer(version));
-		json_object_set_new(
-			json,
-			"applied",
-			json_string(
-				told == 0		    ? "yes"
-					: told == -ENOTCONN ? "when-connected"
-							    : "waiting"
-			)
-		);
-		json_object_set_new(json, "data_plane", json_string(told == 0 ? ack.text : ""));
-		reply_json(r, 200, json);
+		free(before);
+		return;
 	}
+	struct channel_generation g = announcement(c, version, text);
+	g.flags = later ? GENERATION_LATER : 0;
+	told = link_announce(c->link, &g, APPLY_WAIT_MS, &ack);
+	if (told < 0 && told != -ENOTCONN && told != -ETIMEDOUT) {
+		json_decref(json);
+		put_back(c, q, before, &ack, r);
+		free(before);
+		return;
+	}
+	json_object_set_new(json, "version", json_integer(version));
+	json_object_set_new(json, "applied", json_string(applied_label(told, &ack)));
+	if (told == 0) {
+		json_object_set_new(json, "restart_required", json_boolean(ack.pending > 0));
+		json_object_set_new(json, "data_plane", json_string(ack.text));
+		json_object_set_new(json, "workers", json_integer(ack.workers));
+		json_object_set_new(
+			json, "apply_us", json_integer((json_int_t)(ack.apply_ns / 1000))
+		);
+	}
+	reply_json(r, 200, json);
 	free(before);
 }
 
 void config_apply(struct control *c, struct request *q, struct reply *r) {
 	static const struct body_field fields[] = {
-		{"text", JSON_STRING, true, TEXT_MAX}, {"comment", JSON_STRING, false, 500}, {0}
+		{"text", JSON_STRING, true, TEXT_MAX},
+		{"comment", JSON_STRING, false, 500},
+		{"restart_later", JSON_TRUE, false, 0},
+		{0}
 	};
 
 	if (!body_check(q, fields, r))
@@ -324,17 +425,22 @@ void config_show(struct control *c, struct request *q, struct reply *r) {
 		reply_errno(r, error, c->config_path, strerror(-error));
 		return;
 	}
+	const struct link_state *l = link_state(c->link);
 	reply_json(
 		r,
 		200,
 		json_pack(
-			"{s:s,s:I,s:s}",
+			"{s:s,s:I,s:s,s:o,s:i}",
 			"path",
 			c->config_path,
 			"version",
 			(json_int_t)registry_config_current(c->registry),
 			"text",
-			text
+			text,
+			"in_force",
+			l->connected ? json_integer((json_int_t)l->config_generation) : json_null(),
+			"pending",
+			(int)l->config_pending
 		)
 	);
 	free(text);
@@ -371,6 +477,7 @@ void config_rollback(struct control *c, struct request *q, struct reply *r) {
 	static const struct body_field fields[] = {
 		{"version", JSON_INTEGER, false, INT64_MAX},
 		{"comment", JSON_STRING, false, 500},
+		{"restart_later", JSON_TRUE, false, 0},
 		{0}
 	};
 	char comment[64];
@@ -481,6 +588,7 @@ void config_set(struct control *c, struct request *q, struct reply *r) {
 		{"option", JSON_STRING, true, 200},
 		{"value", JSON_STRING, true, 4096},
 		{"comment", JSON_STRING, false, 500},
+		{"restart_later", JSON_TRUE, false, 0},
 		{0},
 	};
 	char why[128], comment[256];
@@ -542,6 +650,11 @@ void config_adopt(struct control *c) {
 			text,
 			&version
 		);
+	if (text != NULL) {
+		struct channel_generation g =
+			announcement(c, registry_config_current(c->registry), text);
+		link_configuration(c->link, &g);
+	}
 	free(last);
 	free(text);
 }

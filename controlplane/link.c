@@ -36,6 +36,9 @@ struct link {
 	uint64_t ack_seq;
 	bool acked;
 	struct channel_ack ack;
+	// the configuration to be in force
+	struct channel_generation configuration; // number 0: none yet
+	uint64_t configuration_seq; // of its last announcement
 	uint64_t flows_seq;
 	struct channel_flow *flows;
 	uint32_t flow_count, flow_max;
@@ -227,6 +230,16 @@ void link_changed(struct link *l) {
 
 // --- what comes in
 
+static void configuration_send(struct link *l) {
+	struct channel_generation g = l->configuration;
+
+	// Whatever of it needs a restart has been agreed to, or was changed while nobody was here.
+	g.flags = GENERATION_LATER;
+	memcpy(element(l), &g, sizeof(g));
+	if (message_send(l, CHANNEL_GENERATION, 1, 0, 0) == 0)
+		l->configuration_seq = l->seq;
+}
+
 static void greet(struct link *l, const struct channel_hello *h) {
 	bool ours = h->registry_id == registry_id(l->registry);
 	bool delta = ours && h->registry_version >= registry_oldest(l->registry)
@@ -251,7 +264,10 @@ static void greet(struct link *l, const struct channel_hello *h) {
 	l->state.epoch = h->epoch;
 	l->state.config_generation = h->config_generation;
 	l->state.registry_version = l->sent;
+	l->state.config_pending = 0;
 	memcpy(l->state.build, h->build, sizeof(h->build));
+	if (l->configuration.number != 0 && h->config_generation != l->configuration.number)
+		configuration_send(l);
 }
 
 static void refuse(struct link *l, uint16_t theirs) {
@@ -319,6 +335,13 @@ static void take_ack(struct link *l, const struct channel_message *m) {
 		(void)registry_acknowledged(l->registry, m->header->registry_version);
 	} else if (a->type == CHANNEL_DEVICES) {
 		fprintf(stderr, "data plane did not take the registry: %s\n", a->text);
+	}
+	if (a->type == CHANNEL_GENERATION && m->header->seq == l->configuration_seq) {
+		l->state.config_generation = a->number;
+		l->state.config_pending = a->pending;
+		memcpy(l->state.config_text, a->text, sizeof(a->text));
+		if (a->result < 0)
+			fprintf(stderr, "data plane refused the configuration: %s\n", a->text);
 	}
 	if (m->header->seq == l->ack_seq) {
 		l->ack = *a;
@@ -479,6 +502,20 @@ static int statement_send(struct link *l, enum channel_type type, const void *e,
 	return ret;
 }
 
+static int ack_wait(struct link *l, int64_t until, struct channel_ack *out) {
+	int ret = 0;
+
+	l->ack_seq = l->seq;
+	l->acked = false;
+	while (ret == 0 && !l->acked)
+		ret = turn(l, until);
+	l->ack_seq = 0;
+	if (ret < 0)
+		return ret;
+	*out = l->ack;
+	return l->ack.result;
+}
+
 int link_ask(
 	struct link *l,
 	enum channel_type type,
@@ -491,15 +528,29 @@ int link_ask(
 	if (!l->greeted)
 		return -ENOTCONN;
 	int ret = statement_send(l, type, e, until);
-	l->ack_seq = l->seq;
-	l->acked = false;
-	while (ret == 0 && !l->acked)
-		ret = turn(l, until);
-	l->ack_seq = 0;
+	return ret < 0 ? ret : ack_wait(l, until, out);
+}
+
+void link_configuration(struct link *l, const struct channel_generation *g) {
+	l->configuration = *g;
+}
+
+int link_announce(
+	struct link *l,
+	const struct channel_generation *g,
+	unsigned timeout_ms,
+	struct channel_ack *out
+) {
+	int64_t until = now_ms() + timeout_ms;
+
+	l->configuration = *g;
+	if (!l->greeted)
+		return -ENOTCONN;
+	int ret = statement_send(l, CHANNEL_GENERATION, g, until);
 	if (ret < 0)
 		return ret;
-	*out = l->ack;
-	return l->ack.result;
+	l->configuration_seq = l->seq;
+	return ack_wait(l, until, out);
 }
 
 int link_flows(

@@ -26,7 +26,9 @@ struct link_state {
 	uint64_t refused; // peers of another version
 	uint64_t malformed; // messages dropped, and the connection with them
 	uint64_t events;
-	uint64_t config_generation;
+	uint64_t config_generation; // in force in sluiced; 0: the file as it was at its start
+	uint32_t config_pending; // options of the announced one that wait for its next start
+	char config_text[CHANNEL_TEXT_MAX]; // what it said of the announced one
 	char build[33];
 };
 
@@ -55,6 +57,15 @@ int link_ask(
 	struct link *l,
 	enum channel_type type,
 	const void *element,
+	unsigned timeout_ms,
+	struct channel_ack *out
+);
+// Whoever connects is told of this configuration, unless it has it already.
+void link_configuration(struct link *l, const struct channel_generation *g);
+// The same, and wait for what becomes of it: as link_ask().
+int link_announce(
+	struct link *l,
+	const struct channel_generation *g,
 	unsigned timeout_ms,
 	struct channel_ack *out
 );

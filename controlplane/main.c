@@ -192,7 +192,15 @@ static int directory_make(const char *path, mode_t mode) {
 static int start(struct control *c, const struct settings *s, struct http **http) {
 	char path[400], why[300] = "";
 
-	snprintf(c->config_path, sizeof(c->config_path), "%s", s->config);
+	// sluiced is told of it too, and works elsewhere.
+	char *absolute = realpath(s->config, NULL);
+	snprintf(
+		c->config_path,
+		sizeof(c->config_path),
+		"%s",
+		absolute != NULL ? absolute : s->config
+	);
+	free(absolute);
 	snprintf(c->state_dir, sizeof(c->state_dir), "%s", s->state_dir);
 	snprintf(c->run_dir, sizeof(c->run_dir), "%s", s->run_dir);
 	snprintf(c->database, sizeof(c->database), "%s/registry.db", s->state_dir);
@@ -208,13 +216,13 @@ static int start(struct control *c, const struct settings *s, struct http **http
 		ret = registry_start(c);
 	if (ret < 0)
 		return ret;
-	config_adopt(c);
 	snprintf(path, sizeof(path), "%s/channel.sock", s->run_dir);
 	ret = link_create(path, c->registry, &c->link);
 	if (ret < 0) {
 		fprintf(stderr, "%s: %s\n", path, strerror(-ret));
 		return ret;
 	}
+	config_adopt(c);
 	snprintf(path, sizeof(path), "%s/api.sock", s->run_dir);
 	ret = http_create(c, path, s->metrics, http, why, sizeof(why));
 	if (ret < 0)

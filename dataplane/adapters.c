@@ -9,6 +9,7 @@
 #include "dataplane/mirror/mqtt.h"
 #include "dataplane/mqtt/adapter.h"
 #include "dataplane/packet.h"
+#include "dataplane/settings.h"
 #include "dataplane/udp/telemetry.h"
 #include "dataplane/worker.h"
 
@@ -216,6 +217,18 @@ void adapters_destroy(struct adapters *a) {
 	frame_destroy(a->frame);
 	crypto_destroy(a->crypto);
 	rte_free(a);
+}
+
+void adapters_use(struct adapters *a, const struct settings *s) {
+	struct mqtt_live *live = (struct mqtt_live *)(uintptr_t)&s->mqtt[a->worker->index];
+
+	a->listeners = s->listeners;
+	if (a->coap != nullptr)
+		coap_use(a->coap, s->config);
+	if (a->frame != nullptr)
+		frame_use(a->frame, s->config);
+	if (a->mqtt != nullptr)
+		mqtt_adapter_use(a->mqtt, s->config, &s->places, live);
 }
 
 void adapters_env(struct adapters *a, struct pipeline_env *env) {

@@ -21,6 +21,7 @@ struct listener_table;
 struct mirror_stats;
 struct mqtt_adapter;
 struct mqtt_shared;
+struct settings;
 struct worker;
 
 // Shared by all workers, outlives them.
@@ -37,6 +38,8 @@ struct adapters_shared {
 
 int adapters_create(struct worker *w, const struct adapters_shared *shared, struct adapters **out);
 void adapters_destroy(struct adapters *a); // accepts NULL
+// Between bursts: another configuration generation.
+void adapters_use(struct adapters *a, const struct settings *s);
 // Fills the verdict callbacks of the pipeline that this worker is about to create.
 void adapters_env(struct adapters *a, struct pipeline_env *env);
 

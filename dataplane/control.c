@@ -256,6 +256,7 @@ static void connect_try(struct control *c) {
 		.epoch = c->epoch,
 		.registry_version = device_table_version(c->table),
 		.registry_id = device_table_registry(c->table),
+		.config_generation = c->number,
 		.pid = (uint32_t)getpid(),
 		.workers = c->workers,
 	};

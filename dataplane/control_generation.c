@@ -25,6 +25,8 @@ void control_loading_turn(struct control *c) {
 		if (!loading_turn(&c->loading, k, control_monotonic_ns(), &seq, &a))
 			continue;
 		a.workers = c->workers;
+		if (k == GENERATION_CONFIG && a.result == 0)
+			c->number = a.number;
 		ack_send(c, seq, &a);
 	}
 }

@@ -31,6 +31,7 @@ struct control {
 	uint64_t peer_registry_id;
 	uint64_t began_ns; // of the transfer in progress
 	struct loading loading;
+	uint64_t number; // of the configuration in force, 0: the file of the start
 	int connect_errno; // of the last try, to say it once
 	bool full; // the table, said once
 	bool blocks_old; // the file is older than the blocks

@@ -60,6 +60,7 @@ struct daemon {
 	int signals; // signalfd
 	struct status *status;
 	struct control *control;
+	struct config_loader *loader;
 };
 
 struct config *daemon_load_config(const char *path) {
@@ -192,9 +193,37 @@ static int shared_start(struct daemon *d, char *why, size_t why_len) {
 	} else {
 		s->gates = control_gates(d->control);
 		s->blocks = control_blocks(d->control);
-		control_loader(d->control, GENERATION_CONFIG, &config_loader);
 	}
 	return ret;
+}
+
+// From here on the configuration may change under the workers.
+static int loader_start(struct daemon *d, char *why, size_t why_len) {
+	const struct settings_env env = {
+		.base = d->config,
+		.workers = d->worker_count,
+		.frame_devices = d->frame_devices,
+		.mqtt = d->shared.mqtt,
+		.secret = d->shared.secret,
+	};
+	struct settings *first = nullptr;
+	int ret = settings_first(&env, d->listeners, &first);
+
+	if (ret == 0) {
+		d->listeners = nullptr; // they belong to the first generation now
+		ret = config_loader_create(&env, first, d->egress, &d->loader);
+	}
+	if (ret != 0) {
+		if (d->shared.mqtt != nullptr)
+			auth_thread_stop(d->shared.mqtt->thread);
+		settings_free(first, nullptr);
+		snprintf(why, why_len, "no memory for the configuration");
+		return ret;
+	}
+	for (uint16_t w = 0; w < d->worker_count; w++)
+		worker_follow(d->workers[w], config_loader_seat(d->loader, w));
+	control_loader(d->control, GENERATION_CONFIG, config_loader_ops(d->loader));
+	return 0;
 }
 
 static int workers_launch(struct daemon *d, char *why, size_t why_len) {
@@ -249,6 +278,8 @@ static int start(struct daemon *d, char *why, size_t why_len) {
 		);
 	if (ret == 0)
 		ret = workers_start(d, why, why_len);
+	if (ret == 0)
+		ret = loader_start(d, why, why_len);
 	if (ret == 0)
 		ret = workers_launch(d, why, why_len);
 	return ret;
@@ -330,7 +361,8 @@ static void supervise(struct daemon *d, unsigned for_s) {
 }
 
 static void drain(struct daemon *d) {
-	uint64_t deadline = clock_now_ns(&d->clock) + d->config->dataplane.drain_ms * 1000000ull;
+	uint32_t drain_ms = config_loader_current(d->loader)->config->dataplane.drain_ms;
+	uint64_t deadline = clock_now_ns(&d->clock) + drain_ms * 1000000ull;
 	uint16_t drained = 0;
 
 	for (uint16_t w = 0; w < d->launched; w++)
@@ -345,7 +377,7 @@ static void drain(struct daemon *d) {
 		log_warn(
 			"not drained within drain_ms=%u: what is in flight was not acknowledged to "
 			"any device",
-			d->config->dataplane.drain_ms
+			drain_ms
 		);
 }
 
@@ -365,6 +397,9 @@ static void destroy(struct daemon *d) {
 	egress_destroy(d->egress);
 	for (uint16_t w = 0; w < d->worker_count; w++)
 		worker_destroy(d->workers[w]);
+	if (d->shared.mqtt != nullptr)
+		auth_thread_stop(d->shared.mqtt->thread); // before its table is gone
+	config_loader_destroy(d->loader);
 	mqtt_shared_destroy(d->shared.mqtt);
 	for (uint16_t p = 0; p < d->ports_open; p++)
 		port_close(&d->ports[p]);

@@ -50,6 +50,7 @@ struct egress {
 	const struct clock *clock;
 	uint16_t workers;
 	uint32_t thread_count;
+	_Atomic(uint32_t) checkpoint_ms; // [main > e]
 	struct egress_thread *threads;
 };
 
@@ -192,6 +193,7 @@ static int thread_start(struct egress *e, uint16_t index, uint64_t epoch, char *
 		.epoch = epoch,
 		.wall_offset_ns = &e->clock->wall_offset_ns,
 		.clock_quality = &e->clock->quality,
+		.checkpoint_ms = &e->checkpoint_ms,
 	};
 
 	t->egress = e;
@@ -232,6 +234,7 @@ int egress_create(
 	e->clock = clock;
 	e->workers = workers;
 	e->thread_count = c->egress.threads;
+	egress_use(e, c);
 	e->threads = aligned_alloc(RTE_CACHE_LINE_SIZE, e->thread_count * sizeof(*e->threads));
 	if (e->threads == nullptr) {
 		free(e);
@@ -247,6 +250,10 @@ int egress_create(
 	}
 	*out = e;
 	return 0;
+}
+
+void egress_use(struct egress *e, const struct config *c) {
+	atomic_store_explicit(&e->checkpoint_ms, c->egress.checkpoint_ms, memory_order_relaxed);
 }
 
 void egress_submit(struct egress *e, struct batch *b) {

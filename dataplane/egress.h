@@ -36,6 +36,10 @@ int egress_create(
 	size_t why_len
 );
 
+// Main thread: take what may change while running (the interval of checkpoints) from this
+// generation. Nothing of it is kept.
+void egress_use(struct egress *e, const struct config *c);
+
 // The worker that owns `b`, sealed: gives it to thread b->egress. Never fails, never waits.
 void egress_submit(struct egress *e, struct batch *b);
 

@@ -4,6 +4,7 @@
 #include "dataplane/egress.h"
 #include "dataplane/idle.h"
 #include "dataplane/mqtt/adapter.h"
+#include "dataplane/settings.h"
 #include "dataplane/worker.h"
 
 #include <rte_ethdev.h>
@@ -81,6 +82,14 @@ void worker_punt(void *worker, uint16_t port, struct rte_mbuf *m) {
 	packet_of(m)->port = port;
 	packet_of(m)->flags = PACKET_PUNT;
 	worker_handover(w, 0, m);
+}
+
+// A burst of 100 ms worth: enough for a handshake, too little to be a flood.
+void worker_rates(struct worker *w, const struct config *c) {
+	for (uint16_t p = 0; p < w->port_count; p++) {
+		uint32_t pps = c->ports[p].exception_rate_pps;
+		w->exception_rate[p] = rate_make(pps, pps / 10 + 1);
+	}
 }
 
 static void packets_process(struct worker *w, struct rte_mbuf **packets, unsigned n) {
@@ -274,6 +283,22 @@ static void clock_follow(struct worker *w) {
 	);
 }
 
+// Between two turns nothing of the generation before is at work, and what waits longer than a turn
+// names things by value or by a number that stays valid: the only place where it may change.
+static void settings_follow(struct worker *w) {
+	const struct settings *next = w->seat != nullptr ? generation_next(w->seat) : nullptr;
+
+	if (next == nullptr)
+		return;
+	const struct config *c = next->config;
+	w->polling = c->dataplane.polling;
+	worker_rates(w, c);
+	net_use(w->net, c);
+	adapters_use(w->adapters, next);
+	pipeline_use(w->pipeline, c);
+	generation_hold(w->seat, next);
+}
+
 static void drain_step(struct worker *w) {
 	pipeline_seal_all(w->pipeline);
 	atomic_store_explicit(
@@ -296,6 +321,7 @@ int worker_loop(void *worker) {
 			if (draining)
 				drain_step(w);
 			clock_follow(w);
+			settings_follow(w);
 			report_answer(w);
 		}
 		w->now_ns = clock_now_ns(w->clock);
@@ -305,8 +331,7 @@ int worker_loop(void *worker) {
 			continue;
 		}
 		w->idle_turns++;
-		if (w->idle_turns > IDLE_TURNS_BEFORE_SLEEP
-		    && w->config->dataplane.polling == POLLING_ADAPTIVE)
+		if (w->idle_turns > IDLE_TURNS_BEFORE_SLEEP && w->polling == POLLING_ADAPTIVE)
 			idle_wait(w->idle_turns, w->now_ns, w->due_ns);
 	}
 	report_fill(w);

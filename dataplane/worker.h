@@ -12,6 +12,7 @@
 #include "dataplane/clock.h"
 #include "dataplane/coap/server.h"
 #include "dataplane/frame/frame.h"
+#include "dataplane/generation.h"
 #include "dataplane/memory.h"
 #include "dataplane/mirror/counters.h"
 #include "dataplane/mqtt/server.h"
@@ -33,6 +34,7 @@
 
 struct config;
 struct egress;
+struct settings;
 struct adapters;
 struct adapters_shared;
 
@@ -86,6 +88,7 @@ struct worker {
 	struct rte_ring *out[WORKERS_MAX]; // to worker i
 	struct batch *batches;
 	uint16_t batch_count;
+	struct generation_seat *seat; // of the configuration, NULL: it never changes (replay)
 
 	// [c>w]
 	alignas(RTE_CACHE_LINE_SIZE) atomic_bool stop;
@@ -100,6 +103,7 @@ struct worker {
 
 	// [w]
 	alignas(RTE_CACHE_LINE_SIZE) struct ledger ledger;
+	enum polling polling;
 	struct tx_queue tx[CONFIG_PORTS_MAX];
 	struct tx_queue exception_tx[CONFIG_PORTS_MAX]; // worker 0 only
 	struct rate exception_rate[CONFIG_PORTS_MAX]; // worker 0 only
@@ -135,6 +139,9 @@ int worker_loop(void *worker); // for rte_eal_remote_launch
 // run (any more) is read directly.
 int worker_snapshot(struct worker *w, struct worker_report *out);
 
+// Before it is launched: where it finds new configuration generations (struct settings).
+void worker_follow(struct worker *w, struct generation_seat *seat);
+
 void worker_drain(struct worker *w);
 bool worker_drained(const struct worker *w);
 void worker_stop(struct worker *w);
@@ -150,6 +157,9 @@ void worker_feed(
 );
 void worker_settle(struct worker *w, uint64_t now_ns); // completions and due timers
 void worker_report_now(struct worker *w); // what worker_snapshot() then returns
+
+// The rates that belong to the worker itself, from this configuration.
+void worker_rates(struct worker *w, const struct config *c);
 
 // For the adapters: hand a frame to a port's queue. Takes ownership.
 void worker_transmit(void *worker, uint16_t port, struct rte_mbuf *m);

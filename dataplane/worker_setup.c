@@ -63,10 +63,6 @@ static void queues_assign(struct worker *w) {
 		w->tx[p].ethdev = UINT16_MAX;
 		w->tx[p].via = w->index;
 		w->exception_tx[p].ethdev = port->exception_ethdev;
-		// A burst of 100 ms worth: enough for a handshake, too little to be a flood.
-		w->exception_rate[p] = rate_make(
-			port->config->exception_rate_pps, port->config->exception_rate_pps / 10 + 1
-		);
 		if (port->queue_count == 0)
 			continue;
 		uint16_t q = w->index < port->queue_count ? w->index : w->index % port->queue_count;
@@ -146,6 +142,8 @@ int worker_create(const struct worker_env *env, struct worker **out, char *why, 
 	if (w->linear == nullptr)
 		goto err;
 	queues_assign(w);
+	w->polling = env->config->dataplane.polling;
+	worker_rates(w, env->config);
 	ret = batches_create(w);
 	if (ret == 0)
 		ret = net_start(w, env);
@@ -221,6 +219,10 @@ int worker_snapshot(struct worker *w, struct worker_report *out) {
 		usleep(1000);
 	}
 	return -ETIMEDOUT;
+}
+
+void worker_follow(struct worker *w, struct generation_seat *seat) {
+	w->seat = seat;
 }
 
 void worker_drain(struct worker *w) {

@@ -67,7 +67,9 @@ static void checkpoint_render(struct sink *s, struct checkpoint_state *p) {
 }
 
 void checkpoints_tick(struct sink *s, bool now) {
-	uint32_t ms = s->env.config->egress.checkpoint_ms;
+	uint32_t ms = s->env.checkpoint_ms != nullptr
+		? atomic_load_explicit(s->env.checkpoint_ms, memory_order_relaxed)
+		: s->env.config->egress.checkpoint_ms;
 
 	if (ms == 0 || s->fatal || (!now && s->now_ns < s->checkpoint_ns))
 		return;

@@ -44,6 +44,9 @@ struct sink_env {
 	// Wall clock = now_ns + *wall_offset_ns, of quality *clock_quality (enum clock_quality).
 	const _Atomic(int64_t) *wall_offset_ns;
 	const _Atomic(uint8_t) *clock_quality;
+	// Interval of checkpoints in force now; NULL: config->egress.checkpoint_ms. 0 if and only
+	// if that is 0.
+	const _Atomic(uint32_t) *checkpoint_ms;
 };
 
 struct sink_ops {

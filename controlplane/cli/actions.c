@@ -207,6 +207,8 @@ int run_config_file(struct invocation *v) {
 	}
 	if (comment != NULL)
 		json_object_set_new(body, "comment", json_string(comment));
+	if (given_flag(v, "restart-later"))
+		json_object_set_new(body, "restart_later", json_true());
 	return call_and_print(v, v->command->method, v->command->path, body);
 }
 

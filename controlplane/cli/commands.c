@@ -2,6 +2,12 @@
 #include "controlplane/cli/command.h"
 
 #define LIMIT {"limit", NULL, "N", OPT_NUMBER, "At most N rows."}
+#define RESTART_LATER                                                                              \
+	{"restart-later",                                                                          \
+	 "restart_later",                                                                          \
+	 NULL,                                                                                     \
+	 OPT_FLAG,                                                                                 \
+	 "If an option needs a restart of sluiced, leave the whole version for its next start."}
 #define REASON {"reason", NULL, "TEXT", OPT_TEXT, "Why; stands in the record and the audit log."}
 #define DEVICE_OPTIONS                                                                             \
 	{"profile", NULL, "NAME", OPT_TEXT, "Device profile of the configuration."},               \
@@ -143,7 +149,7 @@ const struct command commands[] = {
 		.method = "DELETE", .path = "/v1/blocks/{}",
 		.examples = {"sluicectl flow allow 3"}},
 
-	{"config", "show", "[VERSION]", "The configuration in force, or an earlier version",
+	{"config", "show", "[VERSION]", "The configuration file, or an earlier version",
 		.method = "GET", .path = "/v1/config", .run = run_config_show,
 		.examples = {"sluicectl config show", "sluicectl config show 3 > old.yaml"}},
 	{"config", "check", "FILE", "Check a file whole, without applying it",
@@ -152,10 +158,10 @@ const struct command commands[] = {
 		.method = "POST", .path = "/v1/config/check", .run = run_config_file, .list = "changes",
 		.columns = {{"option", "OPTION", 't'}, {"was", "WAS", 't'}, {"is", "IS", 't'}, {"restart", "RESTART", 't'}},
 		.examples = {"sluicectl config diff new.yaml"}},
-	{"config", "apply", "FILE", "Check a file and put it in force; a bad one changes nothing",
+	{"config", "apply", "FILE", "Check a file and put it in force while sluiced runs; a bad one changes nothing",
 		.method = "POST", .path = "/v1/config", .run = run_config_file, .list = "changes",
 		.columns = {{"option", "OPTION", 't'}, {"was", "WAS", 't'}, {"is", "IS", 't'}, {"restart", "RESTART", 't'}},
-		.options = {{"comment", NULL, "TEXT", OPT_LOCAL, "Why; stands in the history."}},
+		.options = {{"comment", NULL, "TEXT", OPT_LOCAL, "Why; stands in the history."}, RESTART_LATER},
 		.examples = {"sluicectl config apply new.yaml --comment 'second listener'"}},
 	{"config", "history", "", "List the versions: who, when, why",
 		.method = "GET", .path = "/v1/config/history", .list = "versions", .options = {LIMIT},
@@ -163,7 +169,7 @@ const struct command commands[] = {
 		.examples = {"sluicectl config history"}},
 	{"config", "rollback", "", "Put an earlier version in force (the one before, if none is named)",
 		.method = "POST", .path = "/v1/config/rollback", .list = "changes",
-		.options = {{"version", NULL, "N", OPT_NUMBER, "Which; see `config history`."}, {"comment", NULL, "TEXT", OPT_TEXT, "Why."}},
+		.options = {{"version", NULL, "N", OPT_NUMBER, "Which; see `config history`."}, {"comment", NULL, "TEXT", OPT_TEXT, "Why."}, RESTART_LATER},
 		.columns = {{"option", "OPTION", 't'}, {"was", "WAS", 't'}, {"is", "IS", 't'}, {"restart", "RESTART", 't'}},
 		.examples = {"sluicectl config rollback", "sluicectl config rollback --version 3"}},
 	{"config", "get", "[OPTION]", "The value of one option, or all with type and help",
@@ -172,7 +178,7 @@ const struct command commands[] = {
 		.examples = {"sluicectl config get egress.linger", "sluicectl config get 'listeners[0].port'"}},
 	{"config", "set", "OPTION VALUE", "Change one option in the file and apply it; comments stay",
 		.method = "PATCH", .path = "/v1/config/options", .list = "changes",
-		.options = {{"comment", NULL, "TEXT", OPT_TEXT, "Why."}},
+		.options = {{"comment", NULL, "TEXT", OPT_TEXT, "Why."}, RESTART_LATER},
 		.columns = {{"option", "OPTION", 't'}, {"was", "WAS", 't'}, {"is", "IS", 't'}, {"restart", "RESTART", 't'}},
 		.examples = {"sluicectl config set egress.linger 5ms --comment 'larger batches'"}},
 

@@ -163,6 +163,33 @@ void print_object(const struct invocation *v, const json_t *object) {
 	json_decref(rows);
 }
 
+// What became of a configuration version: only what sluiced has said is in force is called so.
+static void print_applied(const json_t *j) {
+	const json_t *version = json_object_get(j, "version");
+	const char *applied = json_string_value(json_object_get(j, "applied"));
+	const char *said = json_string_value(json_object_get(j, "data_plane"));
+
+	if (!json_is_integer(version) || applied == NULL)
+		return;
+	printf("version %" JSON_INTEGER_FORMAT, json_integer_value(version));
+	if (strcmp(applied, "yes") == 0)
+		printf(" is in force on %" JSON_INTEGER_FORMAT " workers (after %.1f ms)\n",
+		       json_integer_value(json_object_get(j, "workers")),
+		       (double)json_integer_value(json_object_get(j, "apply_us")) / 1000);
+	else if (strcmp(applied, "restart-required") == 0)
+		printf(" is stored and NOT in force before the next start of sluiced: %s\n",
+		       said != NULL ? said : "");
+	else if (strcmp(applied, "waiting") == 0)
+		printf(" is stored; sluiced has not said yet that it is in force (`sluicectl "
+		       "config "
+		       "show --json` tells)\n");
+	else
+		printf(" is stored; sluiced takes it when it is connected%s\n",
+		       json_is_true(json_object_get(j, "restart_required"))
+			       ? ", the options marked RESTART at its next start"
+			       : "");
+}
+
 void print_answer(const struct invocation *v, const json_t *j) {
 	const struct command *c = v->command;
 
@@ -182,14 +209,5 @@ void print_answer(const struct invocation *v, const json_t *j) {
 	const json_t *next = json_object_get(j, "next");
 	if (json_is_string(next))
 		printf("more: --after %s\n", json_string_value(next));
-	const json_t *version = json_object_get(j, "version");
-	if (json_is_integer(version))
-		printf("version %" JSON_INTEGER_FORMAT " %s%s\n",
-		       json_integer_value(version),
-		       strcmp(json_string_value(json_object_get(j, "applied")), "yes") == 0
-			       ? "is in force"
-			       : "is stored; sluiced takes it when it is connected",
-		       json_is_true(json_object_get(j, "restart_required"))
-			       ? ", the options marked RESTART after a restart of sluiced"
-			       : "");
+	print_applied(j);
 }

@@ -33,11 +33,14 @@ void pages_give(void *p, size_t bytes, bool secret) {
 	munmap(p, bytes);
 }
 
-static uint32_t *index_slot(const struct frame_devices *d, struct view id) {
+static _Atomic(uint32_t) *index_slot(const struct frame_devices *d, struct view id) {
 	uint32_t i = (uint32_t)siphash13(id_hash_key, id.p, id.len) & d->index_mask;
 
-	for (; d->index[i] != 0; i = (i + 1) & d->index_mask) {
-		const struct frame_device *dev = &d->devices[d->index[i] - 1];
+	for (;; i = (i + 1) & d->index_mask) {
+		uint32_t at = atomic_load_explicit(&d->index[i], memory_order_acquire);
+		if (at == 0)
+			break;
+		const struct frame_device *dev = &d->devices[at - 1];
 		if (view_equal(view_of(dev->id, dev->id_len), id))
 			break;
 	}
@@ -45,27 +48,40 @@ static uint32_t *index_slot(const struct frame_devices *d, struct view id) {
 }
 
 struct frame_device *frame_device_lookup(const struct frame_devices *d, struct view id) {
-	uint32_t i = *index_slot(d, id);
+	uint32_t i = atomic_load_explicit(index_slot(d, id), memory_order_acquire);
 
 	return i != 0 ? &d->devices[i - 1] : nullptr;
 }
 
-struct frame_device *frame_device_add(struct frame_devices *d, struct view id, uint32_t max) {
-	uint32_t *slot = index_slot(d, id);
+struct frame_device *frame_device_add(struct frame_devices *d, struct view id) {
+	_Atomic(uint32_t) *slot = index_slot(d, id);
+	uint32_t at = atomic_load_explicit(slot, memory_order_relaxed);
 
-	if (*slot != 0)
-		return &d->devices[*slot - 1];
-	if (d->device_count == max)
+	if (at != 0)
+		return &d->devices[at - 1];
+	if (d->device_count == d->device_max)
 		return nullptr;
 	struct frame_device *dev = &d->devices[d->device_count];
 	memcpy(dev->id, id.p, id.len);
 	dev->id_len = id.len;
 	dev->index = d->device_count++;
-	dev->first_key = INDEX_NONE;
 	dev->mark_slot = INDEX_NONE;
 	dev->reserve = MARK_RESERVE_MIN;
-	*slot = d->device_count;
+	// A worker that finds it has no key for it before the keys are in place.
+	atomic_store_explicit(slot, d->device_count, memory_order_release);
 	return dev;
+}
+
+const struct frame_key *frame_keys_find(
+	const struct frame_keys *k,
+	uint32_t device,
+	uint8_t number,
+	enum frame_algorithm algorithm
+) {
+	for (uint32_t i = k->first[device]; i != INDEX_NONE; i = k->keys[i].next)
+		if (k->keys[i].number == number && k->keys[i].algorithm == algorithm)
+			return &k->keys[i];
+	return nullptr;
 }
 
 const struct frame_key *frame_device_key(
@@ -74,25 +90,41 @@ const struct frame_key *frame_device_key(
 	uint8_t number,
 	enum frame_algorithm algorithm
 ) {
-	for (uint32_t i = dev->first_key; i != INDEX_NONE; i = d->keys[i].next)
-		if (d->keys[i].number == number && d->keys[i].algorithm == algorithm)
-			return &d->keys[i];
-	return nullptr;
+	const struct frame_keys *k = atomic_load_explicit(&d->keys, memory_order_acquire);
+
+	return frame_keys_find(k, dev->index, number, algorithm);
+}
+
+void frame_keys_destroy(struct frame_keys *k) {
+	if (k == nullptr)
+		return;
+	pages_give(k->keys, k->bytes, true);
+	free(k->first);
+	free(k);
 }
 
 uint32_t frame_devices_count(const struct frame_devices *d) {
 	return d->device_count;
 }
 
-static int dirty_reserve(struct frame_devices *d) {
-	d->dirty_words = (d->device_count + 63) / 64;
+static int tables_reserve(struct frame_devices *d, uint32_t max) {
+	uint32_t size = 16;
+
+	while (size < 2 * max)
+		size *= 2;
+	d->device_max = max;
+	d->index_mask = size - 1;
+	d->index = calloc(size, sizeof(*d->index));
+	d->devices_bytes = ((size_t)max + 1) * sizeof(*d->devices);
+	d->devices = pages_reserve(d->devices_bytes, false);
+	d->dirty_words = (max + 63) / 64;
 	d->dirty = calloc(d->dirty_words + 1, sizeof(*d->dirty));
-	return d->dirty != nullptr ? 0 : -ENOMEM;
+	return d->index != nullptr && d->devices != nullptr && d->dirty != nullptr ? 0 : -ENOMEM;
 }
 
 // What is stored is seen, and granted.
-static void windows_start(struct frame_devices *d) {
-	for (uint32_t i = 0; i < d->device_count; i++) {
+static void windows_start(struct frame_devices *d, uint32_t from) {
+	for (uint32_t i = from; i < d->device_count; i++) {
 		struct frame_device *dev = &d->devices[i];
 		memset(dev->seen, 0xff, sizeof(dev->seen));
 		dev->granted = dev->high;
@@ -111,34 +143,60 @@ int frame_devices_load(
 	char *why,
 	size_t why_len
 ) {
-	static _Atomic(uint64_t) loads;
 	struct frame_devices *d = calloc(1, sizeof(*d));
+	struct frame_keys *keys = nullptr;
 	int ret = -ENOMEM;
 
 	snprintf(why, why_len, "%s: out of memory", keys_path);
 	if (d == nullptr)
 		return ret;
 	d->marks_fd = -1;
-	// An expanded key in a worker's cache must never be taken for one of another file.
-	d->key_id_base = (atomic_fetch_add(&loads, 1) + 1) << 32;
-	ret = key_file_load(d, keys_path, max, why, why_len);
+	ret = tables_reserve(d, max);
 	if (ret == 0)
-		ret = dirty_reserve(d);
+		ret = key_file_load(d, keys_path, &keys, why, why_len);
 	if (ret == 0 && marks_path != nullptr)
 		ret = mark_file_open(d, marks_path, why, why_len);
+	atomic_store_explicit(&d->keys, keys, memory_order_release);
 	if (ret < 0) {
 		frame_devices_destroy(d);
 		return ret;
 	}
-	windows_start(d);
+	windows_start(d, 0);
 	*out = d;
+	return 0;
+}
+
+int frame_devices_reload(
+	struct frame_devices *d,
+	const char *keys_path,
+	struct frame_keys **replaced,
+	char *why,
+	size_t why_len
+) {
+	uint32_t known = d->device_count;
+	struct frame_keys *keys = nullptr;
+	int ret = key_file_load(d, keys_path, &keys, why, why_len);
+
+	// Devices that a failed load has added are started all the same: the next one finds them.
+	if (d->device_count > known && d->marks_fd >= 0 && mark_file_read(d, known) < 0) {
+		snprintf(why, why_len, "replay marks cannot be read");
+		ret = -EIO;
+		for (uint32_t i = known; i < d->device_count; i++) // all has been seen
+			d->devices[i].high = (struct frame_mark) {UINT32_MAX, UINT64_MAX};
+	}
+	windows_start(d, known);
+	if (ret < 0) {
+		frame_keys_destroy(keys);
+		return ret;
+	}
+	*replaced = (struct frame_keys *)(uintptr_t)atomic_exchange(&d->keys, keys);
 	return 0;
 }
 
 void frame_devices_destroy(struct frame_devices *d) {
 	if (d == nullptr)
 		return;
-	pages_give(d->keys, d->keys_bytes, true);
+	frame_keys_destroy((struct frame_keys *)(uintptr_t)atomic_load(&d->keys));
 	pages_give(d->devices, d->devices_bytes, false);
 	free(d->index);
 	free(d->dirty);

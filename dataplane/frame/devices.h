@@ -33,6 +33,7 @@
 #define FRAME_KEY_MAX 64 // bytes
 
 struct frame_devices;
+struct frame_keys;
 
 // Ordered by epoch, then sequence: everything up to it has been seen or given up.
 struct frame_mark {
@@ -53,7 +54,6 @@ struct frame_device {
 	uint8_t id[FRAME_DEVICE_MAX];
 	uint32_t id_len;
 	uint32_t index;
-	uint32_t first_key;
 	// [m] main thread: where its mark is stored
 	uint32_t mark_slot;
 	uint32_t mark_version; // of the newest stored copy, 0 = none
@@ -86,6 +86,18 @@ int frame_devices_load(
 	size_t why_len
 );
 void frame_devices_destroy(struct frame_devices *d); // accepts NULL; wipes the keys
+
+// Load the key file again while workers run: new keys hold at once, what every device has come to
+// stays. *replaced are the keys before, to be given to frame_keys_destroy() once no worker can be
+// reading them; after an error nothing has changed (except that places for new devices are taken).
+int frame_devices_reload(
+	struct frame_devices *d,
+	const char *keys_path,
+	struct frame_keys **replaced,
+	char *why,
+	size_t why_len
+);
+void frame_keys_destroy(struct frame_keys *k); // accepts NULL; wipes them
 
 // Store what workers asked for, then grant it. Call every few tens of milliseconds. Returns how
 // many devices were granted more, or -errno (nothing was granted; the next call tries again).

@@ -12,16 +12,26 @@ struct mark_grant {
 	struct frame_mark mark;
 };
 
-struct frame_devices {
-	struct frame_device *devices;
+// The keys of one key file. Read-only once workers see them.
+struct frame_keys {
 	struct frame_key *keys; // out of core dumps
-	uint32_t *index; // open addressing: device + 1, 0 = free
+	uint32_t *first; // by device: its first key, INDEX_NONE without
+	uint32_t count;
+	size_t bytes;
+	uint64_t id_base;
+};
+
+// Devices are only ever added: their windows outlive the keys, so that a key file can be loaded
+// again while workers run.
+struct frame_devices {
+	struct frame_device *devices; // device_max of them
+	// Open addressing: device + 1, 0 = free. The main thread adds, workers read.
+	_Atomic(uint32_t) *index;
 	uint32_t index_mask;
-	uint32_t device_count;
-	uint32_t key_count;
+	uint32_t device_count; // [m]
+	uint32_t device_max;
 	size_t devices_bytes;
-	size_t keys_bytes;
-	uint64_t key_id_base;
+	_Atomic(const struct frame_keys *) keys; // [m>w]
 	int marks_fd; // -1: in memory only
 	uint32_t mark_slots; // records in the file
 	uint32_t dirty_words;
@@ -39,19 +49,27 @@ void *pages_reserve(size_t bytes, bool secret);
 void pages_give(void *p, size_t bytes, bool secret); // accepts NULL
 
 // Adds a device or finds it; NULL if there are already as many as were reserved.
-struct frame_device *frame_device_add(struct frame_devices *d, struct view id, uint32_t max);
+struct frame_device *frame_device_add(struct frame_devices *d, struct view id);
 
-// key_file.c: fills devices and keys. 0 or -errno with `why`.
+// key_file.c: new keys in *out, their devices in `d`. 0 or -errno with `why`.
 int key_file_load(
 	struct frame_devices *d,
 	const char *path,
-	uint32_t max,
+	struct frame_keys **out,
 	char *why,
 	size_t why_len
+);
+const struct frame_key *frame_keys_find(
+	const struct frame_keys *k,
+	uint32_t device,
+	uint8_t number,
+	enum frame_algorithm algorithm
 );
 
 // mark_file.c
 int mark_file_open(struct frame_devices *d, const char *path, char *why, size_t why_len);
+// What the file knows of the devices from number `from` on.
+int mark_file_read(struct frame_devices *d, uint32_t from);
 int mark_file_write(struct frame_devices *d, struct frame_device *dev, struct frame_mark mark);
 int mark_file_sync(struct frame_devices *d);
 

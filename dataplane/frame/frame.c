@@ -135,7 +135,8 @@ static struct receipt_slot *receipt_for(
 	s->key = *d->key;
 	s->path = d->path;
 	s->dev = dev;
-	s->with = with;
+	s->algorithm = with->algorithm;
+	s->key_number = with->number;
 	s->at = mark_of(fr);
 	s->request_len = d->len;
 	return s;
@@ -251,16 +252,22 @@ void frame_done(void *adapter, uint32_t token, const struct verdict *v) {
 
 static bool
 receipt_seal(struct frame_adapter *f, const struct receipt_slot *s, uint8_t *out, uint32_t *len) {
+	const struct frame_key *with =
+		frame_device_key(f->env.devices, s->dev, s->key_number, s->algorithm);
 	struct frame fr = {
-		.algorithm = s->with->algorithm,
+		.algorithm = s->algorithm,
 		.flags = FRAME_FLAG_REPLY,
-		.key_number = s->with->number,
+		.key_number = s->key_number,
 		.epoch = s->at.epoch,
 		.seq = s->at.seq,
 		.device = view_of(s->dev->id, s->dev->id_len),
 	};
 	struct frame_receipt r = {.highest = s->dev->acked_high, .bits = s->dev->acked_bits};
-	const struct crypto_key key = crypto_key_of(s->with);
+	if (with == nullptr) { // taken away since: the device cannot check what we would send
+		count(f, FRAME_RECEIPT_NO_KEY);
+		return false;
+	}
+	const struct crypto_key key = crypto_key_of(with);
 	uint32_t header = frame_header_encode(&fr, out, RECEIPT_FRAME_MAX);
 	uint8_t *payload = out + header;
 	uint8_t *tag = payload + FRAME_RECEIPT_BYTES;

@@ -38,6 +38,7 @@ struct crypto;
 	X(FRAME_QUERY, "receipt-queries")                                                          \
 	X(FRAME_RECEIPT, "receipts-sent")                                                          \
 	X(FRAME_RECEIPT_TOO_LONG, "receipts-longer-than-request")                                  \
+	X(FRAME_RECEIPT_NO_KEY, "receipts-without-key")                                            \
 	X(FRAME_RECEIPT_NO_SLOT, "receipts-without-slot")
 
 enum frame_counter {

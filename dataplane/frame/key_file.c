@@ -99,7 +99,7 @@ static const char *key_parse(const struct view words[WORDS], struct frame_key *k
 	return nullptr;
 }
 
-static const char *line_load(struct frame_devices *d, struct view line, uint32_t max) {
+static const char *line_load(struct frame_devices *d, struct frame_keys *k, struct view line) {
 	struct view words[WORDS];
 	uint32_t n = words_of(line, words);
 
@@ -107,34 +107,34 @@ static const char *line_load(struct frame_devices *d, struct view line, uint32_t
 		return nullptr;
 	if (n != WORDS)
 		return "not: device-id algorithm key-number key";
-	struct frame_key *key = &d->keys[d->key_count];
+	struct frame_key *key = &k->keys[k->count];
 	const char *wrong = key_parse(words, key);
 	if (wrong != nullptr)
 		return wrong;
-	struct frame_device *dev = frame_device_add(d, words[WORD_DEVICE], max);
+	struct frame_device *dev = frame_device_add(d, words[WORD_DEVICE]);
 	if (dev == nullptr)
 		return "more devices than frame.devices";
-	if (frame_device_key(d, dev, key->number, key->algorithm) != nullptr)
+	if (frame_keys_find(k, dev->index, key->number, key->algorithm) != nullptr)
 		return "this device has that key number already";
-	key->id = d->key_id_base | d->key_count;
+	key->id = k->id_base | k->count;
 	key->device = dev->index;
-	key->next = dev->first_key;
-	dev->first_key = d->key_count++;
+	key->next = k->first[dev->index];
+	k->first[dev->index] = k->count++;
 	return nullptr;
 }
 
 static int lines_load(
 	struct frame_devices *d,
+	struct frame_keys *k,
 	struct view text,
 	const char *path,
-	uint32_t max,
 	char *why,
 	size_t why_len
 ) {
 	for (uint32_t line = 1; text.len > 0; line++) {
 		const uint8_t *end = memchr(text.p, '\n', text.len);
 		uint32_t len = end != nullptr ? (uint32_t)(end - text.p) : text.len;
-		const char *wrong = line_load(d, view_of(text.p, len), max);
+		const char *wrong = line_load(d, k, view_of(text.p, len));
 		if (wrong != nullptr) {
 			snprintf(why, why_len, "%s:%u: %s", path, line, wrong);
 			return -EINVAL;
@@ -147,24 +147,28 @@ static int lines_load(
 	return 0;
 }
 
-// There cannot be more keys or devices than lines.
-static int tables_reserve(struct frame_devices *d, struct view text, uint32_t max) {
+// There cannot be more keys than lines.
+static int keys_create(const struct frame_devices *d, struct view text, struct frame_keys **out) {
+	static _Atomic(uint64_t) loads;
+	struct frame_keys *k = calloc(1, sizeof(*k));
+	size_t first_bytes = ((size_t)d->device_max + 1) * sizeof(*k->first);
 	uint32_t lines = 1;
-	uint32_t size = 16;
 
+	if (k == nullptr)
+		return -ENOMEM;
 	for (uint32_t i = 0; i < text.len; i++)
 		lines += text.p[i] == '\n';
-	uint32_t devices = lines < max ? lines : max;
-	while (size < 2 * devices)
-		size *= 2;
-	d->index_mask = size - 1;
-	d->index = calloc(size, sizeof(*d->index));
-	d->devices_bytes = (size_t)(devices + 1) * sizeof(*d->devices);
-	d->devices = pages_reserve(d->devices_bytes, false);
-	d->keys_bytes = (size_t)lines * sizeof(*d->keys);
-	d->keys = pages_reserve(d->keys_bytes, true);
-	if (d->index == nullptr || d->devices == nullptr || d->keys == nullptr)
+	// An expanded key in a worker's cache must never be taken for one of another file.
+	k->id_base = (atomic_fetch_add(&loads, 1) + 1) << 32;
+	k->bytes = (size_t)lines * sizeof(*k->keys);
+	k->keys = pages_reserve(k->bytes, true);
+	k->first = malloc(first_bytes);
+	if (k->keys == nullptr || k->first == nullptr) {
+		frame_keys_destroy(k);
 		return -ENOMEM;
+	}
+	memset(k->first, 0xff, first_bytes); // INDEX_NONE
+	*out = k;
 	return 0;
 }
 
@@ -183,10 +187,11 @@ static int file_read(int fd, uint8_t *out, uint32_t len) {
 int key_file_load(
 	struct frame_devices *d,
 	const char *path,
-	uint32_t max,
+	struct frame_keys **out,
 	char *why,
 	size_t why_len
 ) {
+	struct frame_keys *k = nullptr;
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	struct stat st;
 
@@ -206,12 +211,18 @@ int key_file_load(
 	uint8_t *text = pages_reserve(bytes, true);
 	int ret = text != nullptr ? file_read(fd, text, (uint32_t)st.st_size) : -ENOMEM;
 	close(fd);
+	struct view whole = view_of(text, (uint32_t)st.st_size);
 	if (ret == 0)
-		ret = tables_reserve(d, view_of(text, (uint32_t)st.st_size), max);
+		ret = keys_create(d, whole, &k);
 	if (ret < 0)
 		snprintf(why, why_len, "%s: %s", path, strerror(-ret));
 	else
-		ret = lines_load(d, view_of(text, (uint32_t)st.st_size), path, max, why, why_len);
+		ret = lines_load(d, k, whole, path, why, why_len);
 	pages_give(text, bytes, true);
-	return ret;
+	if (ret < 0) {
+		frame_keys_destroy(k);
+		return ret;
+	}
+	*out = k;
+	return 0;
 }

@@ -79,21 +79,22 @@ static const struct mark_copy *record_newest(const struct mark_record *r) {
 	return best;
 }
 
-static void record_take(struct frame_devices *d, uint32_t slot, const struct mark_record *r) {
+static void
+record_take(struct frame_devices *d, uint32_t from, uint32_t slot, const struct mark_record *r) {
 	if (r->id_len == 0 || r->id_len > FRAME_DEVICE_MAX)
 		return;
 	const struct mark_copy *newest = record_newest(r);
 	struct frame_device *dev = frame_device_lookup(d, view_of(r->id, r->id_len));
 
 	// A record without a valid copy was being made when we died: nothing was granted on it.
-	if (dev == nullptr || newest == nullptr)
+	if (dev == nullptr || dev->index < from || newest == nullptr)
 		return;
 	dev->mark_slot = slot;
 	dev->mark_version = newest->version;
 	dev->high = (struct frame_mark) {newest->epoch, newest->seq};
 }
 
-static int records_read(struct frame_devices *d) {
+int mark_file_read(struct frame_devices *d, uint32_t from) {
 	struct mark_record r;
 
 	for (uint32_t slot = 0;; slot++) {
@@ -104,7 +105,7 @@ static int records_read(struct frame_devices *d) {
 			d->mark_slots = slot; // a record cut short is written again
 			return 0;
 		}
-		record_take(d, slot, &r);
+		record_take(d, from, slot, &r);
 	}
 }
 
@@ -148,7 +149,7 @@ int mark_file_open(struct frame_devices *d, const char *path, char *why, size_t 
 	if (ret == 0)
 		ret = header_check(d, path);
 	if (ret == 0)
-		ret = records_read(d);
+		ret = mark_file_read(d, 0);
 	if (ret == -EBUSY)
 		snprintf(why, why_len, "%s: another sluiced uses it", path);
 	else if (ret == -EBADMSG)

@@ -49,7 +49,8 @@ receipt_fold(struct receipts *r, struct receipt_slot *scheduled, struct receipt_
 	if (mark_after(s->at, scheduled->at)) {
 		scheduled->key = s->key;
 		scheduled->path = s->path;
-		scheduled->with = s->with;
+		scheduled->algorithm = s->algorithm;
+		scheduled->key_number = s->key_number;
 		scheduled->at = s->at;
 		scheduled->request_len = s->request_len;
 	}

@@ -19,7 +19,8 @@ struct receipt_slot {
 	struct flow_key key;
 	struct net_path path;
 	struct frame_device *dev;
-	const struct frame_key *with;
+	enum frame_algorithm algorithm; // with key_number: the key, looked up when it is sealed
+	uint8_t key_number;
 	struct frame_mark at;
 	uint64_t due_ns;
 	uint32_t request_len;

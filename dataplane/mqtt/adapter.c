@@ -27,7 +27,8 @@ struct mqtt_adapter {
 	struct tcp *tcp;
 	struct mqtt_server *mqtt;
 	struct tcp_app app;
-	struct mqtt_listener listeners[256]; // by index of the configuration's listener
+	const struct mqtt_places *places; // of the generation in use
+	struct mqtt_listener listeners[MQTT_PLACES_MAX]; // by place
 	uint64_t now_ns;
 	int64_t wall_ns;
 	uint64_t draws;
@@ -153,7 +154,7 @@ static bool on_opened(
 	bool proxied
 ) {
 	struct mqtt_adapter *a = owner;
-	const struct config_listener *l = &a->env.config->listeners[listener];
+	const struct config_listener *l = a->places->at[listener];
 
 	(void)proxied;
 	if (l->auth == AUTH_TRUST) {
@@ -410,6 +411,20 @@ static void callbacks_set(struct mqtt_adapter *a) {
 	};
 }
 
+// Deadlines are counted in milliseconds of 31 bits.
+static uint32_t session_expiry_max(const struct config *c) {
+	return RTE_MIN(c->mqtt.session_expiry_max_s, 20u * 86400);
+}
+
+struct mqtt_live mqtt_live_of(const struct config *c) {
+	return (struct mqtt_live) {
+		.keep_alive_max_s = (uint16_t)c->mqtt.keep_alive_max_s,
+		.session_expiry_max_s = session_expiry_max(c),
+		.publish_rate = c->mqtt.publish_rate,
+		.connect_rate = c->mqtt.connect_rate,
+	};
+}
+
 static int mqtt_start(struct mqtt_adapter *a) {
 	const struct config *c = a->env.config;
 	struct mqtt_config m = mqtt_config_defaults();
@@ -439,14 +454,13 @@ static int mqtt_start(struct mqtt_adapter *a) {
 	m.packet_max = c->mqtt.packet_max;
 	m.alias_max = (uint16_t)c->mqtt.topic_alias_max;
 	m.keep_alive_max_s = (uint16_t)c->mqtt.keep_alive_max_s;
-	// Deadlines are counted in milliseconds of 31 bits.
-	m.session_expiry_max_s = RTE_MIN(c->mqtt.session_expiry_max_s, 20u * 86400);
+	m.session_expiry_max_s = session_expiry_max(c);
 	m.publish_rate = c->mqtt.publish_rate;
 	m.connect_rate = c->mqtt.connect_rate;
 	m.pool_bytes = c->mqtt.pool_bytes;
 	m.will_bytes = c->mqtt.pool_bytes / 4;
 	m.listeners = a->listeners;
-	m.listener_count = (uint16_t)c->listener_count;
+	m.listener_count = MQTT_PLACES_MAX;
 	m.credentials = a->env.shared->credentials;
 	m.appliance_epoch = a->env.appliance_epoch;
 	memcpy(m.secret, a->env.secret, sizeof(m.secret));
@@ -454,41 +468,49 @@ static int mqtt_start(struct mqtt_adapter *a) {
 	return mqtt_server_create(&m, &env, &a->mqtt);
 }
 
-static void listeners_fill(struct mqtt_adapter *a) {
-	const struct config *c = a->env.config;
+static void listener_fill(struct mqtt_listener *out, const struct config_listener *l) {
+	const char *commands = l->profile->commands;
 
-	for (uint32_t i = 0; i < c->listener_count; i++)
-		a->listeners[i] = (struct mqtt_listener) {
-			.unknown = listener_unknown_rule(&c->listeners[i]),
-			.profile = c->listeners[i].profile,
-			.format = c->listeners[i].format,
-			.tenant = c->listeners[i].realm,
-			.password = c->listeners[i].auth == AUTH_PASSWORD,
-			.subscribe = c->listeners[i].profile->subscribe,
-			.own_filter =
-				view_of(c->listeners[i].profile->commands,
-					(uint32_t)strlen(c->listeners[i].profile->commands)),
-		};
+	*out = (struct mqtt_listener) {
+		.unknown = listener_unknown_rule(l),
+		.profile = l->profile,
+		.format = l->format,
+		.tenant = l->realm,
+		.password = l->auth == AUTH_PASSWORD,
+		.subscribe = l->profile->subscribe,
+		.own_filter = view_of(commands, (uint32_t)strlen(commands)),
+	};
+}
+
+static void listeners_fill(struct mqtt_adapter *a) {
+	for (uint32_t i = 0; i < a->places->count; i++)
+		if (a->places->at[i] != nullptr)
+			listener_fill(&a->listeners[i], a->places->at[i]);
 }
 
 #define SERVICES_MAX 256
 
+struct service_list {
+	struct tcp_service services[SERVICES_MAX];
+	uint32_t count;
+};
+
 static void service_add(
+	struct service_list *list,
 	const struct config *c,
-	struct tcp_service *services,
-	uint32_t *count,
-	uint32_t listener,
+	uint32_t place,
+	uint16_t port,
 	const struct config_interface *i,
 	const struct ip_prefix *address
 ) {
-	if (*count == SERVICES_MAX)
+	if (list->count == SERVICES_MAX)
 		return;
-	struct tcp_service *s = &services[(*count)++];
+	struct tcp_service *s = &list->services[list->count++];
 	*s = (struct tcp_service) {
-		.port = c->listeners[listener].port,
+		.port = port,
 		.realm = i->realm,
 		.family = address->family,
-		.listener = (uint8_t)listener,
+		.listener = (uint8_t)place,
 		.mtu = (uint16_t)c->ports[i->port].mtu,
 	};
 	memcpy(s->address, address->addr, address->family == 4 ? 4 : 16);
@@ -503,39 +525,66 @@ static bool listens_on(const struct config_listener *l, const struct ip_prefix *
 	return l->address_count == 0;
 }
 
-static uint32_t services_fill(const struct config *c, struct tcp_service *services) {
-	uint32_t count = 0;
-
-	for (uint32_t l = 0; l < c->listener_count; l++) {
-		const struct config_listener *listener = &c->listeners[l];
-		if (listener->protocol != LISTEN_MQTT)
-			continue;
-		for (uint32_t n = 0; n < c->interface_count; n++) {
+// Every address and port of the listeners from place `from` on.
+static void services_fill(
+	const struct config *c,
+	const struct mqtt_places *places,
+	uint32_t from,
+	struct service_list *list
+) {
+	list->count = 0;
+	for (uint32_t p = from; p < places->count; p++) {
+		const struct config_listener *l = places->at[p];
+		for (uint32_t n = 0; l != nullptr && n < c->interface_count; n++) {
 			const struct config_interface *i = &c->interfaces[n];
 			for (uint32_t k = 0; k < i->address_count; k++)
-				if (i->realm == listener->realm
-				    && listens_on(listener, &i->addresses[k]))
-					service_add(c, services, &count, l, i, &i->addresses[k]);
+				if (i->realm == l->realm && listens_on(l, &i->addresses[k]))
+					service_add(list, c, p, l->port, i, &i->addresses[k]);
 		}
 	}
-	return count;
+}
+
+void mqtt_adapter_use(
+	struct mqtt_adapter *a,
+	const struct config *c,
+	const struct mqtt_places *places,
+	struct mqtt_live *live
+) {
+	uint32_t known = a->places->count;
+	struct service_list list;
+
+	a->places = places;
+	listeners_fill(a);
+	services_fill(c, places, known, &list);
+	for (uint32_t i = 0; i < list.count; i++)
+		(void)tcp_service_add(a->tcp, &list.services[i]); // mqtt_services_fit() said so
+	mqtt_use(a->mqtt, live);
+}
+
+bool mqtt_services_fit(const struct config *c, const struct mqtt_places *places) {
+	struct service_list list;
+
+	services_fill(c, places, 0, &list);
+	return list.count < SERVICES_MAX;
 }
 
 static int tcp_start(struct mqtt_adapter *a) {
 	const struct config *c = a->env.config;
-	struct tcp_service services[SERVICES_MAX];
-	struct tcp_listener listeners[256];
+	struct tcp_listener listeners[MQTT_PLACES_MAX];
+	struct service_list services;
 	struct tcp_env env = {.owner = a, .room = on_room, .send = on_segment};
 	struct tcp_config t;
 	uint64_t who[2] = {a->env.worker, 0x746370};
 
 	tcp_config_default(&t);
-	for (uint32_t i = 0; i < c->listener_count; i++)
+	for (uint32_t i = 0; i < MQTT_PLACES_MAX; i++)
 		listeners[i] = (struct tcp_listener) {.app = &a->app};
-	t.services = services;
-	t.service_count = services_fill(c, services);
+	services_fill(c, a->places, 0, &services);
+	t.services = services.services;
+	t.service_count = services.count;
+	t.service_max = SERVICES_MAX;
 	t.listeners = listeners;
-	t.listener_count = c->listener_count;
+	t.listener_count = MQTT_PLACES_MAX;
 	t.max_conns = c->mqtt.connections;
 	memcpy(t.secret, a->env.secret, sizeof(t.secret));
 	t.seed[0] = siphash13(a->env.secret, who, sizeof(who));
@@ -549,13 +598,12 @@ int mqtt_adapter_create(const struct mqtt_adapter_env *env, struct mqtt_adapter 
 	struct mqtt_adapter *a;
 	int ret;
 
-	if (env->config->listener_count > 255)
-		return -EINVAL;
 	a = rte_zmalloc("mqtt", sizeof(*a), RTE_CACHE_LINE_SIZE);
 	if (a == nullptr)
 		return -ENOMEM;
 	a->env = *env;
 	callbacks_set(a);
+	a->places = &env->shared->places;
 	listeners_fill(a);
 	ret = mqtt_start(a);
 	if (ret == 0)

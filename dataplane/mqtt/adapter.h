@@ -17,9 +17,12 @@
 
 #include <rte_mbuf.h>
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct mqtt_adapter;
+struct mqtt_live;
+struct mqtt_places;
 struct mqtt_shared;
 struct tcp_stats;
 
@@ -41,6 +44,18 @@ struct mqtt_adapter_env {
 
 int mqtt_adapter_create(const struct mqtt_adapter_env *env, struct mqtt_adapter **out);
 void mqtt_adapter_destroy(struct mqtt_adapter *a); // accepts NULL
+
+// Between bursts: another configuration generation. `places` outlives its use; live->credentials
+// and live->remembered are as mqtt_use() says.
+void mqtt_adapter_use(
+	struct mqtt_adapter *a,
+	const struct config *c,
+	const struct mqtt_places *places,
+	struct mqtt_live *live
+);
+// Main thread: the limits of this generation, and whether there is room for all its services.
+struct mqtt_live mqtt_live_of(const struct config *c);
+bool mqtt_services_fit(const struct config *c, const struct mqtt_places *places);
 
 void mqtt_adapter_begin(struct mqtt_adapter *a, uint64_t now_ns, int64_t wall_ns);
 // Borrows `m` until the next mqtt_adapter_end().

@@ -11,6 +11,7 @@
 
 struct user {
 	struct auth_secret secret;
+	bool gone; // of an earlier table: the index stays taken
 	uint8_t name_len;
 	uint8_t name[USER_NAME_MAX];
 };
@@ -19,6 +20,7 @@ struct auth_table {
 	struct user *users; // owned
 	uint32_t *places; // owned: hash -> user index + 1, 0 = empty
 	uint32_t count;
+	uint32_t room;
 	uint32_t mask;
 	uint64_t key[2];
 };
@@ -49,47 +51,67 @@ static uint32_t lookup(const struct auth_table *t, struct view name, uint32_t *p
 	return t->count;
 }
 
-static int user_add(struct auth_table *t, uint32_t index, const struct auth_user *from) {
+static void user_name(struct auth_table *t, uint32_t index, uint32_t place, struct view name) {
 	struct user *u = &t->users[index];
+
+	u->name_len = (uint8_t)name.len;
+	memcpy(u->name, name.p, name.len);
+	u->gone = true;
+	t->places[place] = index + 1;
+}
+
+static int user_add(struct auth_table *t, const struct auth_user *from) {
 	uint32_t place = 0;
 
 	if (from->name.len == 0 || from->name.len > USER_NAME_MAX)
 		return -EINVAL;
-	if (lookup(t, from->name, &place) != t->count)
+	uint32_t index = lookup(t, from->name, &place);
+	if (index == t->count)
+		user_name(t, t->count++, place, from->name);
+	struct user *u = &t->users[index];
+	if (!u->gone || !auth_secret_parse(from->secret, &u->secret))
 		return -EINVAL;
-	if (!auth_secret_parse(from->secret, &u->secret))
-		return -EINVAL;
-	u->name_len = (uint8_t)from->name.len;
-	memcpy(u->name, from->name.p, from->name.len);
-	t->places[place] = index + 1;
+	u->gone = false;
 	return 0;
 }
 
-int auth_table_create(
+static void users_inherit(struct auth_table *t, const struct auth_table *previous) {
+	for (uint32_t i = 0; i < previous->count; i++) {
+		struct view name = auth_user_name(previous, i);
+		uint32_t place = 0;
+		(void)lookup(t, name, &place);
+		user_name(t, t->count++, place, name);
+	}
+}
+
+int auth_table_succeed(
 	const struct auth_user *users,
 	uint32_t count,
 	const uint64_t key[2],
+	const struct auth_table *previous,
 	struct auth_table **out,
 	uint32_t *bad
 ) {
+	uint32_t most = count + (previous != nullptr ? previous->count : 0), size = 16;
 	struct auth_table *t = calloc(1, sizeof(*t));
-	uint32_t size = 16;
 
 	if (t == nullptr)
 		return -ENOMEM;
-	while (size < 2 * count)
+	while (size < 2 * most)
 		size *= 2;
 	t->mask = size - 1;
-	t->count = count;
+	t->room = most > 0 ? most : 1;
 	memcpy(t->key, key, sizeof(t->key));
-	t->users = calloc(count > 0 ? count : 1, sizeof(*t->users));
+	t->users = calloc(t->room, sizeof(*t->users));
 	t->places = calloc(size, sizeof(*t->places));
 	if (t->users == nullptr || t->places == nullptr) {
 		auth_table_destroy(t);
 		return -ENOMEM;
 	}
+	if (previous != nullptr)
+		users_inherit(t, previous);
 	for (uint32_t i = 0; i < count; i++) {
-		int ret = user_add(t, i, &users[i]);
+		int ret = user_add(t, &users[i]);
 		if (ret < 0) {
 			*bad = i;
 			auth_table_destroy(t);
@@ -100,11 +122,25 @@ int auth_table_create(
 	return 0;
 }
 
+int auth_table_create(
+	const struct auth_user *users,
+	uint32_t count,
+	const uint64_t key[2],
+	struct auth_table **out,
+	uint32_t *bad
+) {
+	return auth_table_succeed(users, count, key, nullptr, out, bad);
+}
+
+bool auth_user_active(const struct auth_table *t, uint32_t user) {
+	return t != nullptr && user < t->count && !t->users[user].gone;
+}
+
 void auth_table_destroy(struct auth_table *t) {
 	if (t == nullptr)
 		return;
 	if (t->users != nullptr)
-		digest_wipe(t->users, t->count * sizeof(*t->users));
+		digest_wipe(t->users, t->room * sizeof(*t->users));
 	free(t->users);
 	free(t->places);
 	free(t);
@@ -174,7 +210,7 @@ enum auth_result auth_check(
 	if (password.len == 0 || password.len > AUTH_PASSWORD_MAX)
 		return AUTH_DENIED;
 	*user = lookup(t, name, &place);
-	if (*user == t->count)
+	if (*user == t->count || t->users[*user].gone)
 		return AUTH_DENIED;
 	const struct auth_secret *s = &t->users[*user].secret;
 	if (s->method == AUTH_METHOD_SHA256)
@@ -198,11 +234,11 @@ void auth_remember(
 }
 
 struct view auth_user_name(const struct auth_table *t, uint32_t user) {
-	if (user >= t->count)
+	if (t == nullptr || user >= t->count)
 		return (struct view) {0};
 	return view_of(t->users[user].name, t->users[user].name_len);
 }
 
 const struct auth_secret *auth_table_secret(const struct auth_table *t, uint32_t user) {
-	return user < t->count ? &t->users[user].secret : nullptr;
+	return auth_user_active(t, user) ? &t->users[user].secret : nullptr;
 }

@@ -48,6 +48,18 @@ int auth_table_create(
 	struct auth_table **out,
 	uint32_t *bad
 );
+// The same as the successor of a table in use: users of both keep their index, those that are gone
+// keep it too but are denied. `previous` NULL: none.
+int auth_table_succeed(
+	const struct auth_user *users,
+	uint32_t count,
+	const uint64_t key[2],
+	const struct auth_table *previous,
+	struct auth_table **out,
+	uint32_t *bad
+);
+// The user may still log in. False for an index that no user has.
+bool auth_user_active(const struct auth_table *t, uint32_t user);
 void auth_table_destroy(struct auth_table *t); // accepts NULL; secrets are wiped
 
 int auth_memory_create(const struct auth_table *t, struct auth_memory **out);

@@ -11,6 +11,7 @@
 
 #define CACHE_LINE 64
 #define IDLE_NS 1000000
+#define IDLE_MAX_NS 8000000
 
 // One direction of one worker: single producer, single consumer.
 struct lane {
@@ -26,7 +27,6 @@ struct worker_lanes {
 
 struct auth_thread {
 	// [fixed]
-	const struct auth_table *table;
 	uint16_t workers;
 	uint32_t queue;
 	struct worker_lanes *lanes;
@@ -37,9 +37,12 @@ struct auth_thread {
 	uint32_t *asked_count;
 	// [c>t]
 	alignas(CACHE_LINE) atomic_bool stop;
+	_Atomic(const struct auth_table *) next;
+	// [t>c]
+	_Atomic(const struct auth_table *) held;
 };
 
-static bool answer_one(struct auth_thread *a, uint16_t w) {
+static bool answer_one(struct auth_thread *a, const struct auth_table *t, uint16_t w) {
 	struct worker_lanes *l = &a->lanes[w];
 	uint32_t at = atomic_load_explicit(&l->ask.read, memory_order_relaxed);
 
@@ -51,7 +54,7 @@ static bool answer_one(struct auth_thread *a, uint16_t w) {
 		.session = r->session,
 		.worker = r->worker,
 		.generation = r->generation,
-		.accepted = auth_verify(a->table, r->user, view_of(r->password, r->password_len)),
+		.accepted = auth_verify(t, r->user, view_of(r->password, r->password_len)),
 	};
 	digest_wipe(r, sizeof(*r));
 	atomic_store_explicit(&l->ask.read, at + 1, memory_order_release);
@@ -66,13 +69,17 @@ static bool answer_one(struct auth_thread *a, uint16_t w) {
 // One request of each worker in turn: none waits for another's queue.
 static void *run(void *arg) {
 	struct auth_thread *a = arg;
+	long idle_ns = IDLE_NS;
 
 	while (!atomic_load_explicit(&a->stop, memory_order_acquire)) {
+		const struct auth_table *t = atomic_load_explicit(&a->next, memory_order_acquire);
 		bool worked = false;
+		atomic_store_explicit(&a->held, t, memory_order_release);
 		for (uint16_t w = 0; w < a->workers; w++)
-			worked |= answer_one(a, w);
+			worked |= answer_one(a, t, w);
+		idle_ns = worked ? IDLE_NS : idle_ns < IDLE_MAX_NS ? idle_ns * 2 : idle_ns;
 		if (!worked)
-			nanosleep(&(struct timespec) {.tv_nsec = IDLE_NS}, nullptr);
+			nanosleep(&(struct timespec) {.tv_nsec = idle_ns}, nullptr);
 	}
 	return nullptr;
 }
@@ -95,6 +102,14 @@ static int lanes_create(struct auth_thread *a) {
 	return 0;
 }
 
+void auth_thread_use(struct auth_thread *a, const struct auth_table *t) {
+	atomic_store_explicit(&a->next, t, memory_order_release);
+}
+
+bool auth_thread_holds(const struct auth_thread *a, const struct auth_table *t) {
+	return atomic_load_explicit(&a->held, memory_order_acquire) == t;
+}
+
 int auth_thread_create(
 	const struct auth_table *t,
 	uint16_t workers,
@@ -110,7 +125,7 @@ int auth_thread_create(
 	if (a == nullptr)
 		return -ENOMEM;
 	memset(a, 0, sizeof(*a));
-	a->table = t;
+	auth_thread_use(a, t);
 	a->workers = workers;
 	a->queue = queue;
 	ret = lanes_create(a);
@@ -125,12 +140,19 @@ int auth_thread_create(
 	return 0;
 }
 
-void auth_thread_destroy(struct auth_thread *a) {
+void auth_thread_stop(struct auth_thread *a) {
 	if (a == nullptr)
 		return;
 	atomic_store_explicit(&a->stop, true, memory_order_release);
 	if (a->started)
 		pthread_join(a->thread, nullptr);
+	a->started = false;
+}
+
+void auth_thread_destroy(struct auth_thread *a) {
+	if (a == nullptr)
+		return;
+	auth_thread_stop(a);
 	for (uint16_t w = 0; a->lanes != nullptr && w < a->workers; w++) {
 		if (a->lanes[w].requests != nullptr)
 			digest_wipe(a->lanes[w].requests, a->queue * sizeof(struct auth_request));

@@ -21,7 +21,13 @@ int auth_thread_create(
 	uint32_t queue,
 	struct auth_thread **out
 );
-// Stops and joins; passwords in the queues are wiped. Accepts NULL.
+// Main thread: look into another table from the next request on. Only when it holds that one may
+// the one before be freed.
+void auth_thread_use(struct auth_thread *a, const struct auth_table *t);
+bool auth_thread_holds(const struct auth_thread *a, const struct auth_table *t);
+// Joins: nothing reads the table any more. Accepts NULL.
+void auth_thread_stop(struct auth_thread *a);
+// Stops; passwords in the queues are wiped. Accepts NULL.
 void auth_thread_destroy(struct auth_thread *a);
 
 // Worker r->worker only. False if the queue is full or this user is being looked at already.

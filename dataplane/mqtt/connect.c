@@ -7,7 +7,6 @@
 #include "parsers/siphash.h"
 
 #define CONNACK_MAX 256
-#define ANONYMOUS 0x80000000u
 
 static const uint8_t refusal_reasons[MQTT_REFUSAL_COUNT] = {
 #define X(id, label, reason) [id] = reason,
@@ -87,7 +86,8 @@ static uint32_t anonymous_identity(struct mqtt_server *m, const struct mqtt_peer
 		siphash13(m->config.secret, peer->addr.p, peer->addr.len), peer->realm
 	};
 
-	return ANONYMOUS | (uint32_t)(siphash13(m->config.secret, parts, sizeof(parts)) >> 33);
+	return SESSION_ANONYMOUS
+		| (uint32_t)(siphash13(m->config.secret, parts, sizeof(parts)) >> 33);
 }
 
 static uint32_t assigned_id(struct mqtt_server *m) {
@@ -385,7 +385,9 @@ void mqtt_auth_done(struct mqtt_server *m, const struct auth_answer *a) {
 	    || session_at(m, s)->state != SESSION_AUTH)
 		return;
 	uint32_t conn = session_at(m, s)->conn;
-	if (!a->accepted || !restore_packet(m, s)) {
+	// The thread may have looked into the table before.
+	bool accepted = a->accepted && auth_user_active(m->config.credentials, a->user);
+	if (!accepted || !restore_packet(m, s)) {
 		connect_refuse(m, s, MQTT_REFUSED_CREDENTIALS);
 		return;
 	}

@@ -245,6 +245,35 @@ static void expired(struct mqtt_server *m, uint32_t s) {
 	}
 }
 
+void mqtt_use(struct mqtt_server *m, struct mqtt_live *live) {
+	struct auth_memory *old = m->remembered;
+
+	m->config.keep_alive_max_s = live->keep_alive_max_s;
+	m->config.session_expiry_max_s = live->session_expiry_max_s;
+	m->config.publish_rate = live->publish_rate;
+	m->config.connect_rate = live->connect_rate;
+	m->config.credentials = live->credentials;
+	m->recheck = m->session_top;
+	if (live->remembered == nullptr)
+		return;
+	m->remembered = live->remembered;
+	live->remembered = old;
+}
+
+static bool admitted(const struct mqtt_server *m, const struct session *se) {
+	bool anonymous = (se->identity & SESSION_ANONYMOUS) != 0;
+
+	if (m->config.listeners[se->listener].password)
+		return !anonymous && auth_user_active(m->config.credentials, se->identity);
+	return anonymous;
+}
+
+static void look_again(struct mqtt_server *m, uint32_t s) {
+	m->recheck--;
+	if (session_at(m, s)->state == SESSION_LIVE && !admitted(m, session_at(m, s)))
+		session_end(m, s, MQTT_END_NOT_ADMITTED);
+}
+
 static void sweep(struct mqtt_server *m) {
 	uint32_t slices = (m->now_ms - m->sweep_ms) / SWEEP_MS;
 
@@ -260,6 +289,8 @@ static void sweep(struct mqtt_server *m) {
 		if (m->sweep_at >= m->session_top)
 			m->sweep_at = 0;
 		uint32_t s = m->sweep_at++;
+		if (m->recheck > 0)
+			look_again(m, s);
 		if (m->due_ms[s] != 0 && !before(m->now_ms, m->due_ms[s]))
 			expired(m, s);
 	}

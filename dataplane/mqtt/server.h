@@ -53,6 +53,7 @@ struct mqtt_server;
 	X(MQTT_END_SHED, "not-accepted", 0x97)                                                     \
 	X(MQTT_END_BACKPRESSURE, "waited-too-long", 0x97)                                          \
 	X(MQTT_END_NO_MEMORY, "no-memory", 0x97)                                                   \
+	X(MQTT_END_NOT_ADMITTED, "no-longer-admitted", 0x87)                                       \
 	X(MQTT_END_SHUTDOWN, "shutdown", 0x8b)
 
 enum mqtt_end : uint8_t {
@@ -232,6 +233,22 @@ int mqtt_server_create(
 	const struct mqtt_env *env,
 	struct mqtt_server **out
 );
+
+// What a configuration generation changes for a running server. `listeners` of mqtt_config are the
+// caller's array, which it has rewritten; a listener keeps its index.
+struct mqtt_live {
+	uint16_t keep_alive_max_s;
+	uint32_t session_expiry_max_s;
+	uint32_t publish_rate;
+	uint32_t connect_rate;
+	const struct auth_table *credentials;
+	// An empty one for these credentials, NULL if they are the same as before; the server's old
+	// one when the call returns.
+	struct auth_memory *remembered;
+};
+// Between bursts. Sessions whose user is gone, or whose listener asks for another kind of identity
+// now, end within the next second.
+void mqtt_use(struct mqtt_server *m, struct mqtt_live *live);
 void mqtt_server_destroy(struct mqtt_server *m); // accepts NULL
 
 void mqtt_begin(struct mqtt_server *m, uint64_t now_ns, int64_t wall_ns);

@@ -20,19 +20,45 @@ static bool speaks_mqtt(const struct config *c) {
 	return false;
 }
 
-static int credentials_create(
-	struct mqtt_shared *s,
+static uint32_t place_find(const struct mqtt_places *p, const char *name) {
+	for (uint32_t i = 0; i < p->count; i++)
+		if (p->at[i] != nullptr && strcmp(p->at[i]->name, name) == 0)
+			return i;
+	return p->count;
+}
+
+int mqtt_places_set(
+	const struct config *c,
+	const struct mqtt_places *before,
+	struct mqtt_places *out
+) {
+	*out = (struct mqtt_places) {.count = before != nullptr ? before->count : 0};
+	for (uint32_t i = 0; i < c->listener_count; i++) {
+		const struct config_listener *l = &c->listeners[i];
+		uint32_t at = out->count;
+		if (l->protocol != LISTEN_MQTT)
+			continue;
+		if (before != nullptr && place_find(before, l->name) < before->count)
+			at = place_find(before, l->name);
+		if (at == MQTT_PLACES_MAX)
+			return -ENOSPC;
+		out->at[at] = l;
+		out->count += at == out->count;
+	}
+	return 0;
+}
+
+int mqtt_credentials_create(
 	const struct config *c,
 	const uint64_t secret[2],
+	const struct auth_table *previous,
+	struct auth_table **out,
 	char *why,
 	size_t len
 ) {
-	struct auth_user *users;
+	struct auth_user *users = calloc(c->mqtt.user_count + 1, sizeof(*users));
 	uint32_t bad = 0;
 
-	if (c->mqtt.user_count == 0)
-		return 0;
-	users = calloc(c->mqtt.user_count, sizeof(*users));
 	if (users == nullptr)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < c->mqtt.user_count; i++) {
@@ -42,7 +68,7 @@ static int credentials_create(
 			view_of(u->secret, (uint32_t)strlen(u->secret)),
 		};
 	}
-	int ret = auth_table_create(users, c->mqtt.user_count, secret, &s->credentials, &bad);
+	int ret = auth_table_succeed(users, c->mqtt.user_count, secret, previous, out, &bad);
 	if (ret == -EINVAL)
 		snprintf(
 			why,
@@ -92,8 +118,10 @@ int mqtt_shared_create(
 	if (s == nullptr)
 		return -ENOMEM;
 	s->workers = (uint16_t)c->dataplane.workers;
-	ret = credentials_create(s, c, secret, why, why_len);
-	if (ret == 0 && s->credentials != nullptr)
+	ret = mqtt_places_set(c, nullptr, &s->places);
+	if (ret == 0)
+		ret = mqtt_credentials_create(c, secret, nullptr, &s->credentials, why, why_len);
+	if (ret == 0)
 		ret = auth_thread_create(s->credentials, s->workers, AUTH_QUEUE, &s->thread);
 	if (ret == 0)
 		ret = mail_create(s);

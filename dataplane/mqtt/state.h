@@ -49,6 +49,8 @@ struct session {
 };
 static_assert(sizeof(struct session) == 48);
 
+#define SESSION_ANONYMOUS 0x80000000u // in session.identity: no credential
+
 #define NAME_CHUNK 32
 #define NAME_INLINE (NAME_CHUNK - 8) // a client id up to this long takes one chunk
 
@@ -154,6 +156,7 @@ struct mqtt_server {
 
 	uint32_t shutdown_at;
 	uint32_t sweep_at;
+	uint32_t recheck; // sessions to ask again whether they may stay, at the next sweep
 	uint32_t sweep_ms;
 	uint32_t connect_tokens, close_tokens; // in 1/1000
 	uint32_t tokens_ms;

@@ -32,42 +32,10 @@ static void port_init(struct net *n, uint16_t i) {
 	}
 }
 
-static bool is_group(const struct ip_prefix *p) {
-	static const uint8_t broadcast[4] = {255, 255, 255, 255};
-
-	if (p->family == 6)
-		return p->addr[0] == 0xff;
-	return (p->addr[0] & 0xf0) == 0xe0 || memcmp(p->addr, broadcast, 4) == 0;
-}
-
-// The groups of an interface are those that a listener of its realm names.
-static uint32_t
-groups_collect(const struct config *c, uint16_t realm, struct ip_prefix *out, uint32_t max) {
-	uint32_t count = 0;
-
-	for (uint32_t l = 0; l < c->listener_count; l++) {
-		const struct config_listener *listener = &c->listeners[l];
-		if (listener->realm != realm)
-			continue;
-		for (uint32_t a = 0; a < listener->address_count && count < max; a++)
-			if (is_group(&listener->addresses[a]))
-				out[count++] = listener->addresses[a];
-	}
-	return count;
-}
-
-static uint32_t group_bound(const struct config *c) {
-	uint32_t bound = 0;
-
-	for (uint32_t l = 0; l < c->listener_count; l++)
-		bound += c->listeners[l].address_count;
-	return bound;
-}
-
 static int interface_init(struct net *n, uint16_t index) {
 	const struct config_interface *c = &n->env.config->interfaces[index];
 	struct net_interface *i = &n->interfaces[index];
-	uint32_t bound = group_bound(n->env.config);
+	uint32_t bound = net_groups_bound(n->env.config) + NET_GROUPS_LIVE;
 
 	if (c->port >= n->port_count || c->vlan >= VLANS - 1)
 		return -EINVAL;
@@ -81,12 +49,12 @@ static int interface_init(struct net *n, uint16_t index) {
 		.gateway6 = c->gateway6,
 	};
 	i->addresses = rte_zmalloc(NULL, sizeof(*i->addresses) * (c->address_count + 1), 0);
-	i->groups = rte_zmalloc(NULL, sizeof(*i->groups) * (bound + 1), 0);
+	i->groups = rte_zmalloc(NULL, sizeof(*i->groups) * bound, 0);
+	i->groups_max = bound;
 	if (i->addresses == NULL || i->groups == NULL)
 		return -ENOMEM;
 	for (uint32_t a = 0; a < c->address_count; a++)
 		i->addresses[a].prefix = c->addresses[a];
-	i->group_count = groups_collect(n->env.config, c->realm, i->groups, bound);
 	if (n->by_vlan[c->port][c->vlan] != INTERFACE_NONE)
 		return -EEXIST;
 	n->by_vlan[c->port][c->vlan] = index;
@@ -196,8 +164,6 @@ int net_create(const struct net_env *env, struct net **out) {
 	n->env = *env;
 	n->frames = env->frames;
 	n->port_count = (uint16_t)env->config->port_count;
-	n->icmp =
-		rate_make(env->config->net.icmp_rate_pps, env->config->net.icmp_rate_pps / 10 + 1);
 	n->neighbour = rate_make(NEIGHBOUR_ANSWERS_PPS, NEIGHBOUR_ANSWERS_PPS / 10);
 	n->copies = rate_make(NEIGHBOUR_COPIES_PPS, NEIGHBOUR_COPIES_PPS / 10);
 	ret = tables_init(n);
@@ -205,6 +171,7 @@ int net_create(const struct net_env *env, struct net **out) {
 		net_destroy(n);
 		return ret;
 	}
+	net_use(n, env->config);
 	*out = n;
 	return 0;
 }

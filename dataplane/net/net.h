@@ -62,6 +62,13 @@ struct net_env {
 int net_create(const struct net_env *env, struct net **out);
 void net_destroy(struct net *n); // accepts NULL
 
+// Between bursts: the ICMP rate and the groups of this generation's listeners, of which nothing is
+// kept. Tables, addresses and interfaces stay; NET_GROUPS_LIVE groups more than at the start fit.
+#define NET_GROUPS_LIVE 64
+void net_use(struct net *n, const struct config *c);
+// How many groups the listeners can name, repeated ones counted.
+uint32_t net_groups_bound(const struct config *c);
+
 // Returns how many L4 packets are in out[0..n): UDP and TCP for one of our addresses (or followed
 // by a mirror port), checksum verified, struct packet filled, already counted as `consumed` by the
 // caller once it is done with them. Counts frames.rx. now_ns is monotonic.

@@ -55,6 +55,7 @@ struct net_interface {
 	uint32_t address_count;
 	struct ip_prefix *groups; // multicast and broadcast addresses that a listener names
 	uint32_t group_count;
+	uint32_t groups_max;
 	struct ip_prefix gateway4;
 	struct ip_prefix gateway6;
 	uint32_t fragment_table; // of its realm

@@ -136,6 +136,7 @@ struct tcp_prefix {
 struct tcp_config {
 	const struct tcp_service *services; // copied
 	uint32_t service_count;
+	uint32_t service_max; // room for services added later; less than service_count: none
 	const struct tcp_listener *listeners; // copied; the apps are borrowed
 	uint32_t listener_count; // at most 255
 	const struct tcp_prefix *balancers; // copied
@@ -277,6 +278,10 @@ int tcp_create(
 );
 size_t tcp_bytes(const struct tcp_config *config);
 void tcp_destroy(struct tcp *t); // accepts NULL; no callbacks
+
+// Between bursts: accept connections on one more address and port. Services are never taken away:
+// connections name theirs by number. 0; -EEXIST: it is served already; -ENOSPC: service_max.
+int tcp_service_add(struct tcp *t, const struct tcp_service *s);
 
 void tcp_input(struct tcp *t, const struct tcp_segment_in *segments, unsigned n, uint64_t now_ns);
 

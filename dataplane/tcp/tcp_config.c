@@ -61,10 +61,14 @@ static bool config_valid(const struct tcp_config *c) {
 	return true;
 }
 
+static uint32_t services_room(const struct tcp_config *c) {
+	return c->service_max > c->service_count ? c->service_max : c->service_count;
+}
+
 static uint32_t service_slots(const struct tcp_config *c) {
 	uint32_t n = 16;
 
-	while (n < 2 * c->service_count + 1)
+	while (n < 2 * services_room(c) + 1)
 		n *= 2;
 	return n;
 }
@@ -104,7 +108,7 @@ static struct tcp *carve_all(struct carver *k, const struct tcp_config *c) {
 	uint32_t *tw_buckets = carve(k, time_wait_buckets(c->time_wait_max), sizeof(*tw_buckets));
 	struct source *sources = carve(k, 4 * sets + 1, sizeof(*sources));
 	uint16_t *service_hash = carve(k, service_slots(c), sizeof(*service_hash));
-	struct tcp_service *services = carve(k, c->service_count, sizeof(*services));
+	struct tcp_service *services = carve(k, services_room(c), sizeof(*services));
 	struct tcp_listener *listeners = carve(k, c->listener_count, sizeof(*listeners));
 	struct tcp_prefix *balancers = carve(k, c->balancer_count, sizeof(*balancers));
 	struct slab_page *page_heads = carve(k, pages, sizeof(*page_heads));
@@ -156,21 +160,38 @@ uint32_t service_find(const struct tcp *t, const struct flow_key *key) {
 	}
 }
 
-static int services_index(struct tcp *t) {
-	for (uint32_t i = 0; i < t->config.service_count; i++) {
-		const struct tcp_service *s = &t->config.services[i];
-		struct flow_key key = {
-			.local_port = s->port, .realm = s->realm, .family = s->family
-		};
-		memcpy(key.local, s->address, 16);
-		if (service_find(t, &key) != 0)
-			return -EINVAL;
-		uint32_t slot = service_slot(t, s->address, s->realm, s->port);
-		while (t->service_hash[slot] != 0)
-			slot = (slot + 1) & t->service_mask;
-		t->service_hash[slot] = (uint16_t)(i + 1);
-	}
+static int service_index(struct tcp *t, uint32_t i) {
+	const struct tcp_service *s = &t->config.services[i];
+	struct flow_key key = {.local_port = s->port, .realm = s->realm, .family = s->family};
+
+	memcpy(key.local, s->address, 16);
+	if (service_find(t, &key) != 0)
+		return -EEXIST;
+	uint32_t slot = service_slot(t, s->address, s->realm, s->port);
+	while (t->service_hash[slot] != 0)
+		slot = (slot + 1) & t->service_mask;
+	t->service_hash[slot] = (uint16_t)(i + 1);
 	return 0;
+}
+
+static int services_index(struct tcp *t) {
+	for (uint32_t i = 0; i < t->config.service_count; i++)
+		if (service_index(t, i) < 0)
+			return -EINVAL;
+	return 0;
+}
+
+int tcp_service_add(struct tcp *t, const struct tcp_service *s) {
+	struct tcp_config *c = &t->config;
+
+	if (c->service_count >= services_room(c))
+		return -ENOSPC;
+	// Our own copy, see create.
+	((struct tcp_service *)(uintptr_t)c->services)[c->service_count] = *s;
+	int ret = service_index(t, c->service_count);
+	if (ret == 0)
+		c->service_count++;
+	return ret;
 }
 
 size_t tcp_bytes(const struct tcp_config *config) {

@@ -136,7 +136,7 @@ static void from_nothing(void **) {
 
 // --- threads
 
-#define GENERATIONS 2000
+#define GENERATIONS 100
 
 static atomic_bool stop;
 static _Atomic(uint64_t) looked_at_dead;
@@ -156,6 +156,7 @@ static void *reader_main(void *arg) {
 		if (atomic_load(&using->state) != ALIVE || using->number < newest)
 			atomic_fetch_add(&looked_at_dead, 1);
 		newest = using->number;
+		sched_yield(); // few CPUs, and every reader must have its turn
 	}
 	return NULL;
 }
