@@ -84,8 +84,16 @@ bool output_segment(struct tcp *t, struct tcb *c, uint32_t seq, uint32_t len, ui
 	return true;
 }
 
+// A peer drops what lies beyond its window, and with it what the segment acknowledges: while a
+// probe of a closed window (or what was in flight when it shrank) is out, an ACK stays at the edge.
+static uint32_t ack_seq(const struct tcb *c) {
+	uint32_t edge = c->snd_una + c->snd_wnd;
+
+	return seq_lt(edge, c->snd_nxt) ? edge : c->snd_nxt;
+}
+
 void output_ack(struct tcp *t, struct tcb *c) {
-	if (output_segment(t, c, c->snd_nxt, 0, 0))
+	if (output_segment(t, c, ack_seq(c), 0, 0))
 		return;
 	// Without room the ACK is owed, with a timer that remembers it.
 	c->flags |= F_DELACK;

@@ -35,12 +35,18 @@ static bool probe(struct tcp *t, struct tcb *c) {
 	}
 	bool data = c->snd_una != c->tx_end;
 	bool fin = !data;
+	uint32_t edge = c->rcv_adv;
+	bool owed = (c->flags & (F_ACK_NOW | F_DELACK)) != 0;
 	if (output_segment(t, c, c->snd_una, data, fin ? SEG_FIN : 0)) {
 		count(t, TCP_PROBES);
 		if (c->snd_una == c->snd_nxt) {
 			c->snd_nxt++;
 			c->flags |= fin ? F_FIN_SENT : 0;
 		}
+		// The peer does not read a segment outside its window: what this one says beside
+		// its byte is said again.
+		if (owed || c->rcv_adv != edge)
+			output_ack(t, c);
 	}
 	c->tries = c->tries < UINT8_MAX ? c->tries + 1 : c->tries;
 	if (c->backoff < 16)

@@ -304,6 +304,28 @@ TABLE(rfc_48_zero_window_probes,
       IN(A, 1, 101, 0),
       NONE)
 
+// While a probe is out, an ACK with the number behind it would lie outside the peer's window and be
+// dropped: the peer would never learn what it acknowledges, nor that our window is open.
+TABLE(rfc_48_acks_beside_a_probe_are_acceptable,
+      &no_limit,
+      IN(A, 1, 1, 0, .win = -1),
+      SEND(100),
+      WAIT(1010),
+      OUT(A, 1, 1, 1),
+      IN(A | P, 1, 1, 10, .win = -1),
+      OUT(A, 1, 11, 0),
+      IN(A, 10, 1, 0, .win = -1), // the peer's own probe
+      OUT(A, 1, 11, 0),
+      IN(A | P, 11, 2, 10, .win = -1), // the probe was taken after all
+      OUT(A, 2, 21, 0),
+      IN(A, 21, 2, 0), // and the window opens
+      OUT(A | P, 2, 21, 99),
+      IN(A, 21, 52, 0, .win = 20), // and shrinks below what is in flight
+      IN(A | P, 21, 52, 10, .win = 20),
+      OUT(A, 72, 31, 0),
+      IN(A, 31, 101, 0),
+      NONE)
+
 TABLE(rfc_48_zero_window_silence,
       &no_limit,
       IN(A, 1, 1, 0, .win = -1),
@@ -566,6 +588,7 @@ int main(void) {
 		cmocka_unit_test(rfc_46_window_update_after_resume),
 		cmocka_unit_test(rfc_47_probe_of_a_closed_window),
 		cmocka_unit_test(rfc_48_zero_window_probes),
+		cmocka_unit_test(rfc_48_acks_beside_a_probe_are_acceptable),
 		cmocka_unit_test(rfc_48_zero_window_silence),
 		cmocka_unit_test(zero_window_is_limited),
 		cmocka_unit_test(rfc_44_window_grows),
