@@ -187,6 +187,7 @@ struct config {
 		uint32_t stored_sessions; // beside them; 0: half as many
 		uint32_t busy_connections;
 		uint32_t topic_alias_max;
+		uint32_t user_properties_max;
 		uint32_t session_expiry_max_s;
 		uint32_t keep_alive_max_s;
 		uint32_t publish_rate; // per second and session, 0 = off

@@ -88,6 +88,7 @@ static void mqtt_json(const struct out *o) {
 	FIELD(o, "acked", mqtt.acked);
 	FIELD(o, "parked", mqtt.parked);
 	FIELD(o, "paused", mqtt.paused);
+	FIELD(o, "passwords-asked", mqtt.asked);
 	FIELD(o, "wills", mqtt.wills);
 	FIELD(o, "wills-lost", mqtt.wills_lost);
 	FIELD(o, "retained", mqtt.retained);
@@ -103,6 +104,11 @@ static void mqtt_json(const struct out *o) {
 static void mqtt_ended_json(const struct out *o) {
 	for (enum mqtt_end e = 0; e < MQTT_END_COUNT; e++)
 		INDEXED(o, mqtt_end_label(e), mqtt.ended, e);
+}
+
+static void mqtt_bad_json(const struct out *o) {
+	for (enum mqtt_rc rc = MQTT_OK + 1; rc < MQTT_RC_COUNT; rc++)
+		INDEXED(o, mqtt_rc_label(rc), mqtt.bad, rc);
 }
 
 static void mqtt_refused_json(const struct out *o) {
@@ -124,6 +130,7 @@ void status_counters_json(const struct status *s, yyjson_mut_doc *doc, yyjson_mu
 		{"mqtt", mqtt_json},
 		{"mqtt_ended", mqtt_ended_json},
 		{"mqtt_refused", mqtt_refused_json},
+		{"mqtt_bad", mqtt_bad_json},
 	};
 	yyjson_mut_val *counters = yyjson_mut_obj_add_obj(doc, root, "counters");
 

@@ -450,9 +450,10 @@ static int mqtt_start(struct mqtt_adapter *a) {
 	m.sessions = c->mqtt.connections + (stored > 0 ? stored : c->mqtt.connections / 2);
 	m.active = RTE_MIN(m.sessions, c->mqtt.busy_connections);
 	m.in_flight = c->egress.in_flight_records + m.active;
-	m.inflight_max = (uint16_t)RTE_MIN(c->mqtt.inflight_max, (uint32_t)MQTT_MAIL_IDS);
+	m.inflight_max = (uint16_t)c->mqtt.inflight_max;
 	m.packet_max = c->mqtt.packet_max;
 	m.alias_max = (uint16_t)c->mqtt.topic_alias_max;
+	m.user_properties_max = (uint16_t)c->mqtt.user_properties_max;
 	m.keep_alive_max_s = (uint16_t)c->mqtt.keep_alive_max_s;
 	m.session_expiry_max_s = session_expiry_max(c);
 	m.publish_rate = c->mqtt.publish_rate;

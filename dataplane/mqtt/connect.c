@@ -338,6 +338,7 @@ static void verify_later(struct mqtt_server *m, uint32_t s, uint32_t user) {
 		connect_refuse(m, s, MQTT_REFUSED_AUTH_BUSY);
 		return;
 	}
+	m->stats.asked++;
 	se->identity = user;
 	se->state = SESSION_AUTH;
 	session_due(m, s);

@@ -86,8 +86,22 @@ static struct names names_of(struct mqtt_server *m, uint32_t s, const struct mqt
 	return n;
 }
 
-static bool window_full(struct mqtt_server *m, const struct active *a) {
-	return a != nullptr && a->in_flight + a->received >= m->config.inflight_max;
+// Messages and QoS 2 ids a session may have: MQTT 5 is told inflight_max of both together. A 3.1.1
+// client knows no such number and may be ahead of us: what waits for an answer is limited by not
+// reading on, ids that only a PUBREL settles by their number.
+static bool window_full(struct mqtt_server *m, const struct session *se, const struct active *a) {
+	if (a == nullptr)
+		return false;
+	uint32_t both = (uint32_t)a->in_flight + a->received;
+	if (se->version == MQTT_V5)
+		return both >= m->config.inflight_max;
+	return a->in_flight >= m->config.inflight_max || both >= MQTT_MAIL_IDS;
+}
+
+// An answer of ours will make room. False: only the client can, with a PUBREL that lies behind what
+// we cannot take.
+static bool window_opens(const struct session *se, const struct active *a) {
+	return se->version != MQTT_V5 && a->in_flight > 0;
 }
 
 // May this session keep `bytes` more in the pool? Each may take a part of what is left, so that a
@@ -108,7 +122,7 @@ static bool pipeline_open(struct mqtt_server *m) {
 bool publish_room(struct mqtt_server *m, uint32_t s) {
 	const struct active *a = active_at(m, s);
 
-	if (session_at(m, s)->version != MQTT_V5 && window_full(m, a))
+	if (window_full(m, session_at(m, s), a) && window_opens(session_at(m, s), a))
 		return false;
 	if (m->flights.free == 0)
 		return false;
@@ -254,8 +268,8 @@ bool publish_input(
 	if (!room_for(m, s, p))
 		return session_pause(m, s);
 	const struct active *a = active_at(m, s);
-	if (p->qos > 0 && window_full(m, a) && !flight_known(m, s, p->packet_id, p->qos)) {
-		if (se->version != MQTT_V5)
+	if (p->qos > 0 && window_full(m, se, a) && !flight_known(m, s, p->packet_id, p->qos)) {
+		if (window_opens(se, a))
 			return session_pause(m, s);
 		return end_with(m, s, MQTT_END_RECEIVE_MAXIMUM, REFUSE_PROTOCOL);
 	}

@@ -98,6 +98,7 @@ struct mqtt_stats {
 	uint64_t refused_acked; // refused for good, answered positively: 3.1.1 has no other way
 	uint64_t parked; // messages that waited in the pool
 	uint64_t paused; // times a connection was not read
+	uint64_t asked; // CONNECTs whose password the authentication thread judged
 	uint64_t wills; // submitted
 	uint64_t wills_lost; // no memory when they were due
 	uint64_t filters_granted;

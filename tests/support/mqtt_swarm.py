@@ -24,12 +24,12 @@ def packet(first, body):
 
 
 class Client:
-    __slots__ = ("name", "sock", "inbox", "outbox", "connected", "resumed", "pending", "ended",
+    __slots__ = ("name", "sock", "inbox", "outbox", "connected", "resumed", "refused", "pending", "ended",
                  "spoke", "next_id", "writing")
 
     def __init__(self, name):
         self.name, self.inbox, self.outbox = name, b"", b""
-        self.connected, self.resumed, self.ended = False, False, None
+        self.connected, self.resumed, self.refused, self.ended = False, False, None, None
         self.pending, self.spoke, self.next_id, self.writing = {}, 0.0, 1, True
 
 
@@ -38,10 +38,10 @@ class Swarm:
         self.to, self.keep_alive, self.on_ack = (host, port), keep_alive, on_ack
         self.family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self.poll, self.by_fd, self.clients = select.epoll(), {}, []
-        self.connected = self.acked = self.ended = 0
+        self.connected = self.refused = self.acked = self.ended = 0
         self.pinged = time.monotonic()
 
-    def add(self, name, source=None, clean=True):
+    def add(self, name, source=None, clean=True, user=None, password=None):
         c = Client(name)
         c.sock = socket.socket(self.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         if source:
@@ -51,8 +51,10 @@ class Swarm:
         code = c.sock.connect_ex(self.to)
         if code not in (0, errno.EINPROGRESS):
             raise OSError(code, f"{name}: connect")
-        c.outbox = packet(0x10, string("MQTT") + bytes([4, 2 if clean else 0]) +
-                          struct.pack("!H", self.keep_alive) + string(name))
+        flags = (2 if clean else 0) | (0xC0 if user else 0)
+        c.outbox = packet(0x10, string("MQTT") + bytes([4, flags]) +
+                          struct.pack("!H", self.keep_alive) + string(name) +
+                          (string(user) + string(password) if user else b""))
         c.spoke = time.monotonic()
         self.by_fd[c.sock.fileno()] = c
         self.clients.append(c)
@@ -124,6 +126,9 @@ class Swarm:
         if p[0] == 0x20 and p[3] == 0 and not c.connected:
             c.connected, c.resumed = True, bool(p[2] & 1)
             self.connected += 1
+        elif p[0] == 0x20 and p[3] != 0:
+            c.refused = p[3]
+            self.refused += 1
         elif p[0] == 0x40 and struct.unpack("!H", p[2:4])[0] in c.pending:
             payload = c.pending.pop(struct.unpack("!H", p[2:4])[0])
             self.acked += 1

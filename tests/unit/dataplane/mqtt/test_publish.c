@@ -452,24 +452,130 @@ static void payload_format_is_checked(void **) {
 	assert_false(r->conns[c].closed);
 }
 
-static void limits_have_a_reason_and_a_counter(void **) {
-	static char topic[2000];
+static char long_topic[2000];
+static char long_payload[2100];
 
-	r->config.user_properties_max = 2;
-	rig_start(r);
-	memset(topic, 't', sizeof(topic) - 1);
-	uint32_t c = rig_connect(r, MQTT_V5, true, "dev", 60);
-	publish(c, &(struct pk_publish) {.version = MQTT_V5, .topic = topic, .payload = ""});
-	assert_true(RIG_GOT(r, c, "\xe0\x01\x90"));
-	c = rig_connect(r, MQTT_V5, true, "dev", 60);
-	struct pk_publish k = {.version = MQTT_V5, .topic = "t", .payload = ""};
+static void topic_too_long(uint32_t c, uint8_t version) {
+	memset(long_topic, 't', sizeof(long_topic) - 1);
+	publish(c, &(struct pk_publish) {.version = version, .topic = long_topic, .payload = ""});
+}
+
+static void packet_too_large(uint32_t c, uint8_t version) {
+	memset(long_payload, 'p', sizeof(long_payload) - 1);
+	publish(c,
+		&(struct pk_publish) {.version = version, .topic = "t", .payload = long_payload});
+}
+
+static void too_many_user_properties(uint32_t c, uint8_t version) {
+	struct pk_publish k = {.version = version, .topic = "t", .payload = ""};
+
 	for (unsigned i = 0; i < 3; i++)
 		pp_user(&k.props, "a", "b");
 	publish(c, &k);
-	assert_true(RIG_GOT(r, c, "\xe0\x01\x97"));
-	assert_int_equal(stats()->ended[MQTT_END_TOPIC], 1);
-	assert_int_equal(stats()->ended[MQTT_END_USER_PROPERTIES], 1);
-	assert_int_equal(r->ledger.refused[REFUSE_PATH], 1);
+}
+
+static void alias_too_great(uint32_t c, uint8_t version) {
+	struct pk_publish k = {.version = version, .topic = "t", .payload = ""};
+
+	pp_number(&k.props, MQTT_PROP_ALIAS, 2, 3);
+	publish(c, &k);
+}
+
+// Never a PUBREL. 3.1.1 is not told a number and has the greatest.
+static void too_many_qos_2_ids(uint32_t c, uint8_t version) {
+	uint16_t most = version == MQTT_V5 ? 4 : MQTT_MAIL_IDS;
+
+	for (uint16_t id = 1; id <= most; id++)
+		rig_publish(r, c, version, 2, id, "x");
+	assert_false(r->conns[c].closed);
+	assert_int_equal(r->conns[c].out_len, most * 4);
+	rig_flush_out(r, c);
+	rig_publish(r, c, version, 2, most + 1, "x");
+}
+
+static void too_many_a_second(uint32_t c, uint8_t version) {
+	for (unsigned i = 0; i < 101; i++)
+		rig_publish(r, c, version, 0, 0, "x");
+}
+
+// Each ends the connection, is counted, and has its reason code, where the version has reason
+// codes. The connect rate is in test_connect.c.
+static void limits_have_a_reason_and_a_counter(void **) {
+	static const struct {
+		void (*exceed)(uint32_t c, uint8_t version);
+		enum mqtt_end end;
+		uint8_t reason;
+		bool only_5; // the older protocol has no such thing
+	} rows[] = {
+		{topic_too_long, MQTT_END_TOPIC, 0x90, false},
+		{packet_too_large, MQTT_END_PACKET, 0x95, false},
+		{too_many_user_properties, MQTT_END_USER_PROPERTIES, 0x97, true},
+		{alias_too_great, MQTT_END_ALIAS, 0x94, true},
+		{too_many_qos_2_ids, MQTT_END_RECEIVE_MAXIMUM, 0x93, false},
+		{too_many_a_second, MQTT_END_RATE, 0x96, false},
+	};
+
+	r->config.user_properties_max = 2;
+	r->config.alias_max = 2;
+	r->config.packet_max = 2048;
+	r->config.topic_max = 1000;
+	r->config.inflight_max = 4;
+	r->config.publish_rate = 100;
+	rig_start(r);
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		for (uint8_t v = MQTT_V311; v <= MQTT_V5; v++) {
+			if (v != MQTT_V5 && rows[i].only_5)
+				continue;
+			uint64_t before = stats()->ended[rows[i].end];
+			uint32_t c = rig_connect(r, v, true, "dev", 60);
+			r->message_count = 0;
+			rows[i].exceed(c, v);
+			assert_true(r->conns[c].closed);
+			assert_int_equal(stats()->ended[rows[i].end], before + 1);
+			if (v != MQTT_V5)
+				assert_int_equal(r->conns[c].out_len, 0);
+			else if (!rig_got(r, c, (uint8_t[]) {0xe0, 1, rows[i].reason}, 3))
+				fail_msg("limit %u: not told reason %#x", i, rows[i].reason);
+		}
+	}
+	assert_int_equal(stats()->bad[MQTT_BAD_SIZE], 2);
+	assert_int_equal(r->ledger.refused[REFUSE_PATH], 2);
+}
+
+// A 3.1.1 client that sends 60 publishes of QoS 2 at once sends its PUBRELs behind them: reading
+// stops at what has no answer yet, never at what a PUBREL would settle.
+static void pipelined_qos_2_is_read_to_its_pubrels(void **) {
+	r->hold = true;
+	r->config.inflight_max = 4;
+	rig_start(r);
+	uint32_t c = rig_connect(r, MQTT_V311, true, "dev", 60);
+	struct packet all = {0};
+	for (uint16_t id = 1; id <= 60; id++) {
+		pk_publish(
+			&p,
+			&(struct pk_publish
+			) {.version = MQTT_V311, .qos = 2, .id = id, .topic = "t/x", .payload = "x"}
+		);
+		memcpy(all.bytes + all.len, p.bytes, p.len);
+		all.len += p.len;
+		p.len = 0;
+	}
+	rig_send(r, c, &all);
+	assert_true(r->conns[c].left_len > 0);
+	for (uint32_t i = 0; i < 60; i++) {
+		rig_answer(r, i, OUTCOME_ACKED);
+		rig_poll(r);
+	}
+	assert_int_equal(r->message_count, 60);
+	assert_int_equal(r->conns[c].left_len, 0);
+	assert_int_equal(r->conns[c].out_len, 60 * 4);
+	rig_flush_out(r, c);
+	for (uint16_t id = 1; id <= 60; id++) {
+		pk_ack(&p, MQTT_PUBREL, id);
+		rig_send(r, c, &p);
+	}
+	assert_int_equal(r->conns[c].out_len, 60 * 4);
+	assert_false(r->conns[c].closed);
 }
 
 static void publish_rate_is_limited(void **) {
@@ -669,6 +775,7 @@ int main(void) {
 		T(mqtt_3_3_2_17_to_3_3_2_20_properties_are_carried_into_the_record),
 		T(payload_format_is_checked),
 		T(limits_have_a_reason_and_a_counter),
+		T(pipelined_qos_2_is_read_to_its_pubrels),
 		T(publish_rate_is_limited),
 		T(a_shed_message_ends_the_connection_unacknowledged),
 		T(when_the_pipeline_is_full_messages_wait_and_pings_are_answered),
