@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The paho-mqtt client of tests/functional/mqtt_bad_network.sh: mqtt_bad_network_client.py HOST NAME
+"""The paho-mqtt client of tests/functional/mqtt_bad_network.sh: mqtt_bad_network_client.py HOST NAME SIZE
 
-Publishes 60 messages at QoS 1 and 60 at QoS 2, of up to 3 kB, on sessions that outlive their
+Publishes 60 messages at QoS 1 and 60 at QoS 2, of up to SIZE bytes, on sessions that outlive their
 connection; prints "DEVICE NUMBER QOS" for each that was acknowledged. Status 0: all were.
 """
 import sys
@@ -13,7 +13,7 @@ import paho.mqtt.client as mqtt
 COUNT = 60
 SECONDS = 50
 
-host, name = sys.argv[1:]
+host, name, size = sys.argv[1:]
 acked = {}
 
 
@@ -30,7 +30,7 @@ def client(qos, protocol):
     c.on_publish = on_publish
     c.connect_async(host, 1883, keepalive=10)
     for n in range(COUNT):
-        info = c.publish(f"t/{device}/env", '{"n":%d,"pad":"%s"}' % (n, "x" * (n * 37 % 3000)), qos=qos)
+        info = c.publish(f"t/{device}/env", '{"n":%d,"pad":"%s"}' % (n, "x" * (n * 37 % int(size))), qos=qos)
         numbers[info.mid] = n
     c.loop_start()
     return c
