@@ -58,7 +58,9 @@ static int chain_revoked(struct candidate *p) {
 }
 
 // The first template, nearest issuer first, whose pattern fits the name its rule makes.
-static int template_find(struct candidate *p, bool *named) {
+static int template_find(struct candidate *p, bool *nameless) {
+	bool named = false, any = false;
+
 	for (unsigned i = 1; i < p->chain.count; i++)
 		for (int64_t n = 0;; n++) {
 			int ret = registry_template_at(
@@ -68,6 +70,7 @@ static int template_find(struct candidate *p, bool *named) {
 				break;
 			if (ret < 0)
 				return ret;
+			any = true;
 			if (ca_device_name(
 				    &p->chain.certificate[0],
 				    p->template.name,
@@ -76,10 +79,12 @@ static int template_find(struct candidate *p, bool *named) {
 			    ) < 0
 			    || !device_name_valid(p->device))
 				continue;
-			*named = true;
+			named = true;
 			if (fnmatch(p->template.pattern, p->device, 0) == 0)
 				return 0;
 		}
+	p->device[0] = '\0';
+	*nameless = any && !named;
 	return -ENOENT;
 }
 
@@ -98,11 +103,11 @@ static int device_make(struct candidate *p, const struct certificate_row *row) {
 // issuer), or for one that a template allows. Sets *why, or returns -errno.
 static int stranger(struct candidate *p, enum refusal *why) {
 	const char *anchor = p->texts.sha256[p->chain.count - 1];
-	bool named = false;
-	int ret = template_find(p, &named);
+	bool nameless = false;
+	int ret = template_find(p, &nameless);
 
 	if (ret == -ENOENT) {
-		*why = named || p->device[0] == '\0' ? PROVISION_NO_TEMPLATE : PROVISION_BAD_NAME;
+		*why = nameless ? PROVISION_BAD_NAME : PROVISION_NO_TEMPLATE;
 		return 0;
 	}
 	if (ret < 0)

@@ -67,6 +67,11 @@ void status_show(struct control *c, struct request *q, struct reply *r) {
 		(json_int_t)disk_free(c->state_dir)
 	);
 	free(summary);
+	json_object_set_new(
+		json_object_get(json, "registry"),
+		"certificates_ending",
+		json_integer(certificates_ending(c, EXPIRY_WARNING_S))
+	);
 	json_object_set_new(json, "records_per_s", json_integer((json_int_t)c->rate.per_s));
 	reply_json(r, 200, json);
 }

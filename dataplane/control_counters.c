@@ -117,6 +117,16 @@ void counters_list(struct counter_list *l, const struct status *s, bool balanced
 		    "findings_total{finding=\"%s\",class=\"%s\"}",
 		    finding_label(f),
 		    finding_class_label(finding_class_of(f)));
+	put(l, s->egress.submitted, false, "egress_submitted_total");
+	put(l, s->egress.acknowledged, false, "egress_acknowledged_total");
+	put(l, s->egress.refused, false, "egress_refused_total");
+	put(l, s->egress.bytes, false, "egress_bytes_total");
+	put(l, s->egress.errors, false, "egress_errors_total");
+	put(l, s->egress.in_flight, true, "egress_in_flight");
+	put(l,
+	    s->egress.oldest_unacked_ns / 1000000,
+	    true,
+	    "egress_oldest_unacknowledged_milliseconds");
 	put(l, d->made, false, "derived_made_total");
 	put(l, d->delivered, false, "derived_delivered_total");
 	put(l, d->in_flight, true, "derived_in_flight");

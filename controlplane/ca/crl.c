@@ -184,14 +184,16 @@ static const char *reason_of(const mbedtls_x509_crl_entry *e) {
 		"privilegeWithdrawn",
 		"aACompromise",
 	};
-	size_t len;
-	const uint8_t *value = extension(
-		e->entry_ext.p,
-		e->entry_ext.p + e->entry_ext.len,
-		oid_reason,
-		sizeof(oid_reason),
-		&len
-	);
+	size_t len = 0;
+	// They are the last of the entry; entry_ext.len leaves their own header out.
+	const uint8_t *value = e->entry_ext.p == NULL ? NULL
+						      : extension(
+								e->entry_ext.p,
+								e->raw.p + e->raw.len,
+								oid_reason,
+								sizeof(oid_reason),
+								&len
+							);
 	bool good = value != NULL && len == 3 && value[0] == MBEDTLS_ASN1_ENUMERATED
 		&& value[1] == 1 && value[2] < sizeof(reasons) / sizeof(reasons[0]);
 

@@ -125,6 +125,8 @@ char *url_escape(const char *text); // for one path segment or query value; free
 
 // --- output.c
 
+void time_text(json_int_t seconds, char *out, size_t room); // Unix time
+void bytes_text(json_int_t n, char *out, size_t room);
 void print_json(const json_t *j);
 void print_table(const struct invocation *v, const struct column *columns, const json_t *list);
 void print_object(const struct invocation *v, const json_t *object);

@@ -52,7 +52,7 @@ const struct command commands[] = {
 		.examples = {"sluicectl top", "sluicectl top --count 1 --json"}},
 	{"doctor", NULL, "", "Check the installation, each check with what to do",
 		.method = "GET", .path = "/v1/doctor", .list = "checks", .run = run_doctor,
-		.columns = {{"check", "CHECK", 't'}, {"ok", "OK", 't'}, {"what_to_do", "WHAT TO DO", 't'}},
+		.columns = {{"check", "CHECK", 't'}, {"ok", "OK", 't'}, {"found", "FOUND", 't'}, {"what_to_do", "WHAT TO DO", 't'}},
 		.examples = {"sluicectl doctor"}},
 	{"event", "list", "", "The last refusals, connects and clones that sluiced reported",
 		.method = "GET", .path = "/v1/events", .list = "events",

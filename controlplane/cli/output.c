@@ -27,7 +27,7 @@ static const json_t *field_at(const json_t *row, const char *key) {
 	}
 }
 
-static void time_text(json_int_t seconds, char *out, size_t room) {
+void time_text(json_int_t seconds, char *out, size_t room) {
 	time_t t = (time_t)seconds;
 	struct tm tm;
 
@@ -35,7 +35,7 @@ static void time_text(json_int_t seconds, char *out, size_t room) {
 	strftime(out, room, "%Y-%m-%d %H:%M:%SZ", &tm);
 }
 
-static void bytes_text(json_int_t n, char *out, size_t room) {
+void bytes_text(json_int_t n, char *out, size_t room) {
 	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
 	double v = (double)n;
 	int u = 0;
@@ -51,14 +51,14 @@ static void cell_text(const json_t *v, char format, char *out, size_t room) {
 	out[0] = '\0';
 	if (v == NULL || json_is_null(v))
 		snprintf(out, room, "-");
-	else if (json_is_string(v))
-		snprintf(
-			out,
-			room,
-			"%s",
-			json_string_value(v)[0] != '\0' ? json_string_value(v) : "-"
-		);
-	else if (json_is_boolean(v))
+	else if (json_is_string(v)) {
+		const char *text = json_string_value(v), *end = strchr(text, '\n');
+		// Of a certificate or list only its kind: --json has it whole.
+		if (end != NULL && end[1] != '\0')
+			snprintf(out, room, "%.*s ...", (int)(end - text), text);
+		else
+			snprintf(out, room, "%s", text[0] != '\0' ? text : "-");
+	} else if (json_is_boolean(v))
 		snprintf(out, room, "%s", json_is_true(v) ? "yes" : "no");
 	else if (json_is_integer(v) && (format == 's' || format == 'N')) {
 		if (n == 0)

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[2]
@@ -55,8 +56,9 @@ class Lab:
         shutil.rmtree(self.dir, ignore_errors=True)
 
     def fail(self, what):
+        where = [f.lineno for f in traceback.extract_stack() if "functional" in f.filename]
         self.log.flush()
-        sys.exit(f"FAIL: {what}\n{(self.dir / 'log').read_text(errors='replace')[-3000:]}")
+        sys.exit(f"FAIL: line {where}: {what}\n{(self.dir / 'log').read_text(errors='replace')[-3000:]}")
 
     def check(self, ok, what):
         if not ok:
