@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // Backup: registry, configuration and the CA in one directory. The keys of the CA leave
 // sluice-signd sealed, and can be opened only with its key file, which is not in the backup.
+#include "config/config.h"
 #include "controlplane/api_sign.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define REFERRED_MAX (1u << 20)
 
 static int file_write(const char *dir, const char *name, const void *bytes, size_t len) {
 	char path[600], part[620];
@@ -39,6 +43,65 @@ static int configuration(struct control *c, const char *dir) {
 		return error == -ENOENT ? 0 : error;
 	int ret = file_write(dir, "sluice.yaml", text, strlen(text));
 	free(text);
+	return ret;
+}
+
+// One file named by the configuration, to the same place below `dir`.
+static int referred_file(const char *from, const char *relative, const char *dir, json_t *files) {
+	static char bytes[REFERRED_MAX];
+	char path[600];
+	struct stat s;
+
+	if (stat(from, &s) == 0 && S_ISDIR(s.st_mode))
+		return 0;
+	int fd = open(from, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd >= 0 ? read(fd, bytes, sizeof(bytes)) : -1;
+	int ret = n < 0 ? -errno : n == sizeof(bytes) ? -EFBIG : 0;
+	if (fd >= 0)
+		close(fd);
+	snprintf(path, sizeof(path), "%s/%s", dir, relative);
+	for (char *p = path + strlen(dir) + 1; ret == 0 && *p != '\0'; p++)
+		if (*p == '/') {
+			*p = '\0';
+			ret = mkdir(path, 0700) < 0 && errno != EEXIST ? -errno : 0;
+			*p = '/';
+		}
+	if (ret == 0)
+		ret = file_write(dir, relative, bytes, (size_t)n);
+	if (ret == 0)
+		json_array_append_new(files, json_string(relative));
+	return ret;
+}
+
+// Profiles in files of their own; those named by an absolute path lie elsewhere on purpose.
+static int referred(struct control *c, const char *dir, json_t *files) {
+	struct config_error errors[1];
+	struct config *loaded = NULL;
+	char base[256], pattern[600];
+	uint32_t count;
+	int ret = 0;
+
+	if (config_load(c->config_path, &loaded, errors, 1, &count) < 0)
+		return 0; // nothing in force names any
+	snprintf(base, sizeof(base), "%s", c->config_path);
+	char *slash = strrchr(base, '/');
+	if (slash != NULL)
+		*slash = '\0';
+	for (uint32_t i = 0; i < loaded->profile_file_count && ret == 0; i++) {
+		const char *named = loaded->profile_files[i];
+		glob_t g;
+		if (named[0] == '/' || strstr(named, "..") != NULL || slash == NULL)
+			continue;
+		snprintf(pattern, sizeof(pattern), "%s/%s", base, named);
+		if (glob(pattern, 0, NULL, &g) != 0)
+			continue;
+		for (size_t k = 0; k < g.gl_pathc && ret == 0; k++)
+			ret = referred_file(
+				g.gl_pathv[k], g.gl_pathv[k] + strlen(base) + 1, dir, files
+			);
+		globfree(&g);
+	}
+	config_free(loaded);
 	return ret;
 }
 
@@ -100,6 +163,8 @@ void backup_make(struct control *c, struct request *q, struct reply *r) {
 		ret = configuration(c, dir);
 	if (ret == 0 && registry_config_current(c->registry) > 0)
 		json_array_append_new(files, json_string("sluice.yaml"));
+	if (ret == 0)
+		ret = referred(c, dir, files);
 	if (ret == 0 && s != NULL)
 		ret = authority(s, dir, files);
 	if (ret == 0) {

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -208,6 +209,34 @@ static int directories_make(const char *state) {
 	return ret;
 }
 
+// What the configuration names, to its place beside it: profiles/meter.yaml, ...
+static int referred_restore(const char *dir, const char *config) {
+	char pattern[600], to[900], base[600];
+	glob_t g;
+	int ret = 0;
+
+	snprintf(base, sizeof(base), "%s", config);
+	char *slash = strrchr(base, '/');
+	if (slash == NULL)
+		snprintf(base, sizeof(base), ".");
+	else
+		*slash = '\0';
+	snprintf(pattern, sizeof(pattern), "%s/*/*", dir);
+	if (glob(pattern, 0, NULL, &g) != 0)
+		return 0;
+	for (size_t i = 0; i < g.gl_pathc && ret == 0; i++) {
+		const char *relative = g.gl_pathv[i] + strlen(dir) + 1;
+		snprintf(to, sizeof(to), "%s/%.*s", base, (int)strcspn(relative, "/"), relative);
+		if (mkdir(to, 0755) < 0 && errno != EEXIST)
+			ret = -errno;
+		snprintf(to, sizeof(to), "%s/%s", base, relative);
+		if (ret == 0)
+			ret = restore_one(dir, relative, to);
+	}
+	globfree(&g);
+	return ret;
+}
+
 int run_restore(struct invocation *v) {
 	static const char *const sealed[] = {
 		"root.key", "root.crt", "issuing.key", "issuing.crt", "next.key"
@@ -248,6 +277,8 @@ int run_restore(struct invocation *v) {
 		ret = restore_one(dir, "registry.db", to);
 	if (ret == 0)
 		ret = restore_one(dir, "sluice.yaml", config);
+	if (ret == 0)
+		ret = referred_restore(dir, config);
 	for (size_t i = 0; ret == 0 && i < sizeof(sealed) / sizeof(sealed[0]); i++) {
 		snprintf(to, sizeof(to), "%s/ca/%s", state, sealed[i]);
 		ret = restore_one(dir, sealed[i], to);

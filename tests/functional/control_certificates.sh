@@ -26,6 +26,7 @@ expect() {
 export SLUICE_API=$dir/api.sock
 head -c 32 /dev/urandom >"$dir/kek"
 cp config/sluice.yaml "$dir/"
+cp -r config/examples config/profiles "$dir/"
 mkdir -p "$dir/state/ca"
 chmod 711 "$dir/state"
 "$build/sluice-controld" -c "$dir/sluice.yaml" -s "$dir/state" -r "$dir" -m off 2>"$dir/log" &

@@ -21,7 +21,7 @@ fail() { echo "FAIL: $*"; cat "$dir/log" 2>/dev/null; exit 1; }
 export SLUICE_API=$dir/run/api.sock
 mkdir -p "$dir/run"
 cp config/sluice.yaml "$dir/"
-cp -r config/examples "$dir/"
+cp -r config/examples config/profiles "$dir/"
 
 start() {
 	"$controld" -c "$dir/sluice.yaml" -s "$dir/state" -r "$dir/run" -m off 2>>"$dir/log" &
@@ -109,8 +109,9 @@ expect 0 'unbroken +yes' "$ctl" audit verify
 expect 0 'directory' "$ctl" backup create "$dir/backup" --without-ca
 expect 4 'stop sluice-controld first' "$ctl" backup restore "$dir/backup"
 kill "$pid"; wait "$pid" || true
-expect 0 'restored' "$ctl" backup restore "$dir/backup" --state-dir "$dir/empty/state" --config "$dir/empty.yaml"
-cmp "$dir/empty.yaml" "$dir/sluice.yaml" || fail "the configuration was not restored"
+expect 0 'restored' "$ctl" backup restore "$dir/backup" --state-dir "$dir/empty/state" --config "$dir/empty/sluice.yaml"
+cmp "$dir/empty/sluice.yaml" "$dir/sluice.yaml" || fail "the configuration was not restored"
+diff -r "$dir/empty/profiles" "$dir/profiles" || fail "the profiles were not restored"
 rm -rf "$dir/state"; mv "$dir/empty/state" "$dir/state"
 start
 expect 0 'pump-2999' "$ctl" device show pump-2999

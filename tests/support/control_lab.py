@@ -44,7 +44,8 @@ class Lab:
         self.processes = {}
         self.log = open(self.dir / "log", "ab")
         shutil.copy(TOP / "config/sluice.yaml", self.dir)
-        shutil.copytree(TOP / "config/examples", self.dir / "examples")
+        for name in ("examples", "profiles"):
+            shutil.copytree(TOP / "config" / name, self.dir / name)
         (self.dir / "state/ca").mkdir(parents=True)
         (self.dir / "kek").write_bytes(os.urandom(32))
         atexit.register(self.close)
