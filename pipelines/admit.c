@@ -55,6 +55,7 @@ quarantined(const struct pipeline *p, const struct item *it, const struct record
 		.rx_wall_ns = m->rx_wall_ns,
 		.epoch = m->epoch,
 		.seq = m->seq,
+		.replays = m->replays,
 		.original = m->payload,
 	};
 }

@@ -69,6 +69,10 @@ uint32_t dead_letter_encode(const struct envelope *e, const struct dead_letter *
 	p = json_u64(p, d->epoch);
 	p = JSON_LITERAL(p, ",\"seq\":");
 	p = json_u64(p, d->seq);
+	if (d->replays > 0) {
+		p = JSON_LITERAL(p, ",\"replays\":");
+		p = json_u64(p, d->replays);
+	}
 	p = where(p, d);
 	if (d->record != nullptr)
 		p = findings_json(p, d->record);

@@ -24,6 +24,7 @@ struct dead_letter {
 	int64_t rx_wall_ns;
 	uint64_t epoch;
 	uint64_t seq;
+	uint8_t replays;
 	struct view original;
 };
 

@@ -94,6 +94,10 @@ static uint8_t *optional(uint8_t *p, const struct message *m, const struct recor
 		p = JSON_LITERAL(p, ",\"content_type\":");
 		p = json_string(p, m->content_type);
 	}
+	if (m->replays > 0) {
+		p = JSON_LITERAL(p, ",\"replays\":");
+		p = json_u64(p, m->replays);
+	}
 	if (m->property_count > 0)
 		p = properties(p, m);
 	return p;

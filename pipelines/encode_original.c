@@ -92,6 +92,8 @@ static uint8_t *texts(uint8_t *p, const struct message *m) {
 		m->proven ? (m->retained ? "proven,retained" : "proven")
 			  : (m->retained ? "retained" : "")
 	);
+	if (m->replays > 0)
+		p = header_u64(p, VIEW_LITERAL("replays"), m->replays);
 	for (uint32_t i = 0; i < m->property_count; i++) {
 		const struct property *u = &m->properties[i];
 		p = prefix(p, u->name.len + 5, u->value.len);

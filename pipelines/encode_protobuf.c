@@ -121,6 +121,7 @@ static void put_origin(Sluice__V1__Record *r, const struct envelope *e, const st
 	r->content_type = bytes_of(m->content_type);
 	r->proven = m->proven;
 	r->retained = m->retained;
+	r->replays = m->replays;
 }
 
 static void put_identity(Sluice__V1__Record *r, const struct item *it, const struct record *rec) {

@@ -114,7 +114,8 @@ const char *lost_reason_label(enum lost_reason r);
 	X(TRANSPORT_UDP, "udp")                                                                    \
 	X(TRANSPORT_FRAME, "frame")                                                                \
 	X(TRANSPORT_COAP, "coap")                                                                  \
-	X(TRANSPORT_MQTT, "mqtt")
+	X(TRANSPORT_MQTT, "mqtt")                                                                  \
+	X(TRANSPORT_REPLAY, "replay") /* dead letters sent through the pipeline again */
 
 #define X(id, label) id,
 enum transport : uint8_t { TRANSPORTS(X) TRANSPORT_COUNT };

@@ -49,6 +49,7 @@ static void dead_letter_item(struct pipeline *p, const struct item *it) {
 		.rx_wall_ns = it->m.rx_wall_ns,
 		.epoch = it->m.epoch,
 		.seq = it->m.seq,
+		.replays = it->m.replays,
 		.original = it->m.payload,
 	};
 	admit_dead_letter(p, &d, it->m.rx_ns);

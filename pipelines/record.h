@@ -46,6 +46,7 @@ struct message {
 	uint16_t property_count;
 	bool retained; // MQTT retain flag as received
 	enum unknown_rule unknown;
+	uint8_t replays; // how often it went through the pipeline before, as a dead letter
 	bool proven; // the sender's address is proven: authenticated frame, TCP, Echo
 	struct view peer; // remote IP address, 4 or 16 bytes
 	uint16_t peer_port;
