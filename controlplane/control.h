@@ -62,6 +62,10 @@ void config_set(struct control *c, struct request *q, struct reply *r);
 // First version from the file, if there is none yet.
 void config_adopt(struct control *c);
 
+void letter_list(struct control *c, struct request *q, struct reply *r);
+void letter_show(struct control *c, struct request *q, struct reply *r);
+void letter_replay(struct control *c, struct request *q, struct reply *r);
+
 void status_show(struct control *c, struct request *q, struct reply *r);
 void counters_show(struct control *c, struct request *q, struct reply *r);
 void events_show(struct control *c, struct request *q, struct reply *r);

@@ -44,6 +44,10 @@ struct link {
 	uint32_t flow_count, flow_max;
 	uint64_t flow_cursor;
 	bool flows_done;
+	uint64_t text_seq; // 0: nobody waits
+	char *text; // owned while it grows
+	size_t text_len;
+	bool text_done, text_lost; // it was too long, or there was no memory
 	// reports
 	struct channel_counter counters[LINK_COUNTERS_MAX];
 	uint32_t counter_count;
@@ -326,6 +330,26 @@ static void take_flows(struct link *l, const struct channel_message *m) {
 	l->flows_done |= (m->header->flags & CHANNEL_FLAG_LAST) != 0;
 }
 
+static void take_text(struct link *l, const struct channel_message *m) {
+	const struct channel_text *t = m->elements;
+
+	if (l->text_seq == 0 || m->header->seq != l->text_seq)
+		return;
+	for (uint16_t i = 0; i < m->count && !l->text_lost; i++) {
+		char *more = l->text_len + t[i].len < LINK_TEXT_MAX
+			? realloc(l->text, l->text_len + t[i].len + 1)
+			: NULL;
+		l->text_lost = more == NULL;
+		if (more == NULL)
+			break;
+		l->text = more;
+		memcpy(l->text + l->text_len, t[i].bytes, t[i].len);
+		l->text_len += t[i].len;
+		l->text[l->text_len] = '\0';
+	}
+	l->text_done |= (m->header->flags & CHANNEL_FLAG_LAST) != 0;
+}
+
 static void take_ack(struct link *l, const struct channel_message *m) {
 	const struct channel_ack *a = m->elements;
 
@@ -369,6 +393,9 @@ static void message_take(struct link *l, const struct channel_message *m) {
 		break;
 	case CHANNEL_FLOWS:
 		take_flows(l, m);
+		break;
+	case CHANNEL_TEXT:
+		take_text(l, m);
 		break;
 	default:
 		break; // known to the decoder, but not for us
@@ -577,4 +604,38 @@ int link_flows(
 	l->flows = NULL;
 	*cursor = l->flow_cursor;
 	return ret < 0 ? ret : (int)l->flow_count;
+}
+
+int link_text(
+	struct link *l,
+	enum channel_type type,
+	const void *e,
+	unsigned timeout_ms,
+	char **text,
+	struct channel_ack *why
+) {
+	int64_t until = now_ms() + timeout_ms;
+
+	if (!l->greeted)
+		return -ENOTCONN;
+	int ret = statement_send(l, type, e, until);
+	l->ack_seq = l->text_seq = l->seq;
+	l->acked = l->text_done = l->text_lost = false;
+	l->text_len = 0;
+	while (ret == 0 && !l->acked && !l->text_done)
+		ret = turn(l, until);
+	l->ack_seq = l->text_seq = 0;
+	*text = l->text;
+	l->text = NULL;
+	if (ret == 0 && l->acked) {
+		*why = l->ack;
+		ret = l->ack.result != 0 ? l->ack.result : -EPROTO;
+	} else if (ret == 0 && (l->text_lost || *text == NULL)) {
+		ret = -E2BIG;
+	}
+	if (ret == 0)
+		return 0;
+	free(*text);
+	*text = NULL;
+	return ret;
 }

@@ -69,6 +69,17 @@ int link_announce(
 	unsigned timeout_ms,
 	struct channel_ack *out
 );
+// Ask, and wait for a text in answer: free *text. 0, -ETIMEDOUT, -ENOTCONN, -E2BIG (an answer of
+// more than LINK_TEXT_MAX bytes), or the data plane's -errno with *why filled.
+#define LINK_TEXT_MAX (4u << 20)
+int link_text(
+	struct link *l,
+	enum channel_type type,
+	const void *element,
+	unsigned timeout_ms,
+	char **text,
+	struct channel_ack *why
+);
 // Flows of one query, at most `max`; the number, or -errno. *cursor goes on from there, 0 at the
 // end.
 int link_flows(

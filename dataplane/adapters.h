@@ -17,6 +17,7 @@ struct blocks;
 struct coap_stats;
 struct frame_devices;
 struct frame_stats;
+struct letter_lane;
 struct listener_table;
 struct mirror_stats;
 struct mqtt_adapter;
@@ -34,6 +35,8 @@ struct adapters_shared {
 	uint64_t appliance_epoch;
 	struct blocks *blocks; // who may not; NULL in a replay
 	struct gate **gates; // one per worker: who may send
+	struct letter_lane
+		*letters; // dead letters that go through again, worker 0; NULL in a replay
 };
 
 int adapters_create(struct worker *w, const struct adapters_shared *shared, struct adapters **out);

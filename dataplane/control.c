@@ -78,6 +78,7 @@ void control_destroy(struct control *c) {
 		control_snapshot_save(c);
 	if (c->fd >= 0)
 		close(c->fd);
+	control_letters_end(c);
 	device_table_destroy(c->table);
 	blocks_destroy(c->blocks);
 	free(c->gate_memory);
@@ -205,6 +206,9 @@ static void message_take(struct control *c, const struct channel_message *m) {
 	case CHANNEL_FLOW_LIST:
 		control_take_flow_list(c, m);
 		break;
+	case CHANNEL_LETTERS:
+		control_take_letters(c, m);
+		break;
 	case CHANNEL_FLOW_ACTION:
 	case CHANNEL_WHY:
 		control_ack(
@@ -295,6 +299,7 @@ void control_turn(
 	if (c->fd >= 0)
 		read_messages(c);
 	control_loading_turn(c);
+	control_letters_turn(c);
 	control_blocks_turn(c);
 	if (c->greeted && now_ns >= c->report_due_ns) {
 		c->report_due_ns = now_ns + REPORT_NS;

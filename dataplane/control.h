@@ -14,6 +14,7 @@ struct config;
 struct control;
 struct generation_loader;
 struct memory_use;
+struct letters;
 struct status;
 
 // Reserves the table of `devices` entries, loads the snapshot of the state directory if there is a
@@ -37,7 +38,9 @@ void control_loader(
 	enum generation_kind kind,
 	const struct generation_loader *loader
 );
-// A file is on its way to the workers: the next turn should come soon.
+// Who answers for dead letters; must outlive the control.
+void control_letters(struct control *c, struct letters *letters);
+// A file is on its way to the workers, or an answer is being made: the next turn should come soon.
 bool control_loading(const struct control *c);
 
 // What to poll for reading besides signals; -1 if not connected.

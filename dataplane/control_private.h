@@ -6,6 +6,7 @@
 #include "config/config.h"
 #include "controlplane/api/channel.h"
 #include "dataplane/control.h"
+#include "dataplane/letters/letters.h"
 #include "dataplane/loading.h"
 
 #include <stdbool.h>
@@ -32,6 +33,11 @@ struct control {
 	uint64_t began_ns; // of the transfer in progress
 	struct loading loading;
 	uint64_t number; // of the configuration in force, 0: the file of the start
+	struct letters *letters; // borrowed; nullptr in a replay
+	bool letters_busy; // a request is being worked on
+	char *text; // owned: an answer on its way
+	size_t text_len, text_at;
+	uint64_t text_seq; // of the request
 	int connect_errno; // of the last try, to say it once
 	bool full; // the table, said once
 	bool blocks_old; // the file is older than the blocks
@@ -86,6 +92,12 @@ void control_take_blocks(struct control *c, const struct channel_message *m);
 
 void control_take_generation(struct control *c, const struct channel_message *m);
 void control_loading_turn(struct control *c); // acknowledges what has come to an end
+
+// --- control_letters.c
+
+void control_take_letters(struct control *c, const struct channel_message *m);
+void control_letters_turn(struct control *c);
+void control_letters_end(struct control *c);
 
 // --- control_flows.c
 

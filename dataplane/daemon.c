@@ -8,6 +8,7 @@
 #include "dataplane/egress.h"
 #include "dataplane/epoch.h"
 #include "dataplane/frame/devices.h"
+#include "dataplane/letters/letters.h"
 #include "dataplane/listener.h"
 #include "dataplane/log.h"
 #include "dataplane/mqtt/shared.h"
@@ -61,6 +62,7 @@ struct daemon {
 	struct status *status;
 	struct control *control;
 	struct config_loader *loader;
+	struct letters *letters;
 };
 
 struct config *daemon_load_config(const char *path) {
@@ -226,6 +228,18 @@ static int loader_start(struct daemon *d, char *why, size_t why_len) {
 	return 0;
 }
 
+static int letters_start(struct daemon *d, char *why, size_t why_len) {
+	int ret = lane_create(&d->shared.letters);
+
+	if (ret != 0)
+		snprintf(why, why_len, "no memory for dead letters: raise dataplane.memory");
+	else
+		ret = letters_create(d->config, d->shared.letters, &d->letters, why, why_len);
+	if (ret == 0)
+		control_letters(d->control, d->letters);
+	return ret;
+}
+
 static int workers_launch(struct daemon *d, char *why, size_t why_len) {
 	for (uint16_t w = 0; w < d->worker_count; w++) {
 		int ret = rte_eal_remote_launch(worker_loop, d->workers[w], eal_worker_lcore(w));
@@ -262,6 +276,8 @@ static int start(struct daemon *d, char *why, size_t why_len) {
 	d->started_ns = clock_now_ns(&d->clock);
 
 	ret = ports_start(d, why, why_len);
+	if (ret == 0)
+		ret = letters_start(d, why, why_len);
 	if (ret == 0)
 		ret = privileges_drop(c, why, why_len);
 	if (ret == 0)
@@ -394,12 +410,14 @@ static void stop(struct daemon *d) {
 }
 
 static void destroy(struct daemon *d) {
+	letters_destroy(d->letters);
 	egress_destroy(d->egress);
 	for (uint16_t w = 0; w < d->worker_count; w++)
 		worker_destroy(d->workers[w]);
 	if (d->shared.mqtt != nullptr)
 		auth_thread_stop(d->shared.mqtt->thread); // before its table is gone
 	config_loader_destroy(d->loader);
+	lane_destroy(d->shared.letters);
 	mqtt_shared_destroy(d->shared.mqtt);
 	for (uint16_t p = 0; p < d->ports_open; p++)
 		port_close(&d->ports[p]);

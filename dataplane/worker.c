@@ -3,6 +3,7 @@
 #include "dataplane/adapters.h"
 #include "dataplane/egress.h"
 #include "dataplane/idle.h"
+#include "dataplane/letters/lane.h"
 #include "dataplane/mqtt/adapter.h"
 #include "dataplane/settings.h"
 #include "dataplane/worker.h"
@@ -268,6 +269,8 @@ static unsigned turn(struct worker *w, bool draining) {
 			work += ring_poll(w, from);
 	if (w->index == 0)
 		work += exception_poll(w);
+	if (w->letters != nullptr && !draining)
+		work += lane_poll(w->letters, w->pipeline, w->now_ns);
 	work += completions_poll(w);
 	if (w->now_ns >= w->due_ns || work > 0)
 		timers_run(w);

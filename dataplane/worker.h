@@ -37,6 +37,7 @@ struct egress;
 struct settings;
 struct adapters;
 struct adapters_shared;
+struct letter_lane;
 
 #define WORKER_BURST 32
 #define WORKER_TX_BURST 64
@@ -84,6 +85,7 @@ struct worker {
 	struct pipeline *pipeline;
 	struct adapters *adapters;
 	struct egress *egress;
+	struct letter_lane *letters; // worker 0 only, NULL in a replay
 	struct rte_ring *in[WORKERS_MAX]; // from worker i
 	struct rte_ring *out[WORKERS_MAX]; // to worker i
 	struct batch *batches;

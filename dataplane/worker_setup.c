@@ -5,6 +5,7 @@
 #include "dataplane/eal.h"
 #include "dataplane/egress.h"
 #include "dataplane/gate.h"
+#include "dataplane/letters/lane.h"
 #include "dataplane/packet.h"
 #include "dataplane/worker.h"
 
@@ -117,6 +118,10 @@ static int pipeline_start(struct worker *w, const struct worker_env *env) {
 	};
 
 	adapters_env(w->adapters, &pipeline);
+	if (w->letters != nullptr) {
+		pipeline.adapters[TRANSPORT_REPLAY].done = lane_done;
+		pipeline.adapters[TRANSPORT_REPLAY].adapter = w->letters;
+	}
 	if (env->shared->gates != nullptr)
 		pipeline.authority = (struct authority) {.judge = gate_judge,
 							 .owner = env->shared->gates[w->index]};
@@ -138,6 +143,7 @@ int worker_create(const struct worker_env *env, struct worker **out, char *why, 
 	w->port_count = (uint16_t)env->config->port_count;
 	w->pool = env->pool;
 	w->egress = env->egress;
+	w->letters = w->index == 0 ? env->shared->letters : nullptr;
 	w->linear = rte_malloc("linear", LINEAR_BYTES, RTE_CACHE_LINE_SIZE);
 	if (w->linear == nullptr)
 		goto err;

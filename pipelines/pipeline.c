@@ -23,6 +23,10 @@ void pipeline_match(struct pipeline *p, struct matcher *m) {
 	p->matcher = m;
 }
 
+const struct config *pipeline_config(const struct pipeline *p) {
+	return p->config;
+}
+
 void pipeline_clock(struct pipeline *p, enum clock_quality quality, uint64_t max_error_us) {
 	if (p->envelope.clock == quality && p->envelope.clock_error_us == max_error_us)
 		return;

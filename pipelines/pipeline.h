@@ -65,6 +65,9 @@ void pipeline_use(struct pipeline *p, const struct config *c);
 // Between bursts only: this worker's share of the signatures from now on; NULL: none. The caller's.
 void pipeline_match(struct pipeline *p, struct matcher *m);
 
+// The generation in use.
+const struct config *pipeline_config(const struct pipeline *p);
+
 // What our wall clock is worth now; carried in every record from here on. Unknown until told.
 // max_error_us is ignored with CLOCK_UNKNOWN.
 void pipeline_clock(struct pipeline *p, enum clock_quality quality, uint64_t max_error_us);

@@ -84,6 +84,11 @@ static bool block_ok(const struct channel_block *b) {
 		&& TERMINATED(b->reason);
 }
 
+static bool letters_ok(const struct channel_letters *l) {
+	return l->op < LETTERS_OP_COUNT && l->device_len <= CHANNEL_NAME_MAX && l->offset >= -1
+		&& l->partition >= -1 && TERMINATED(l->reason);
+}
+
 static bool generation_ok(const struct channel_generation *g) {
 	return g->kind < GENERATION_KIND_COUNT && TERMINATED(g->path);
 }
@@ -118,6 +123,11 @@ static bool element_ok(enum channel_type type, const void *e) {
 		return action_ok(e);
 	case CHANNEL_WHY:
 		return ((const struct channel_why *)e)->device_len <= CHANNEL_NAME_MAX;
+	case CHANNEL_LETTERS:
+		return letters_ok(e);
+	case CHANNEL_TEXT:
+		return ((const struct channel_text *)e)->len
+			<= sizeof(((const struct channel_text *)e)->bytes);
 	case CHANNEL_BLOCKS:
 		return block_ok(e);
 	default:
@@ -135,6 +145,7 @@ static bool is_single(enum channel_type type) {
 	case CHANNEL_FLOW_LIST:
 	case CHANNEL_FLOW_ACTION:
 	case CHANNEL_WHY:
+	case CHANNEL_LETTERS:
 		return true;
 	default:
 		return false;

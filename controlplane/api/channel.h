@@ -40,6 +40,8 @@
 	X(CHANNEL_FLOWS, "flows", struct channel_flow)                                             \
 	X(CHANNEL_FLOW_ACTION, "flow-action", struct channel_flow_action)                          \
 	X(CHANNEL_WHY, "why", struct channel_why)                                                  \
+	X(CHANNEL_LETTERS, "letters", struct channel_letters)                                      \
+	X(CHANNEL_TEXT, "text", struct channel_text)                                               \
 	X(CHANNEL_BLOCKS, "blocks", struct channel_block)
 
 enum channel_type : uint16_t {
@@ -311,6 +313,32 @@ struct channel_why {
 	uint32_t reserved2;
 };
 static_assert(sizeof(struct channel_why) == 80);
+
+enum letters_op : uint8_t { LETTERS_LIST, LETTERS_SHOW, LETTERS_REPLAY, LETTERS_OP_COUNT };
+
+// Dead letters: which are there, what is in one, send them through the pipeline again. Answered by
+// a JSON document in TEXT messages, or by an ACK with what is wrong.
+struct channel_letters {
+	uint8_t op;
+	uint8_t again; // REPLAY: also those that were replayed before
+	uint8_t device_len;
+	uint8_t reserved;
+	int32_t partition; // -1: all
+	int64_t offset; // this one; -1: the newest `scan` of each partition
+	int64_t since_ns; // wall clock of arrival, 0: any
+	uint32_t scan;
+	uint32_t limit;
+	char device[CHANNEL_NAME_MAX]; // empty: any
+	char reason[32]; // reason or detail; empty: any
+};
+static_assert(sizeof(struct channel_letters) == 128);
+
+// A piece of an answer; the last message has FLAG_LAST.
+struct channel_text {
+	uint32_t len;
+	char bytes[4092];
+};
+static_assert(sizeof(struct channel_text) == 4096);
 
 #define CHANNEL_RCS(X)                                                                             \
 	X(CHANNEL_OK, "ok")                                                                        \

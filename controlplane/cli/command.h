@@ -168,6 +168,7 @@ int run_cert_issue(struct invocation *v);
 int run_ca_request(struct invocation *v);
 int run_ca_crl(struct invocation *v);
 int run_crl_import(struct invocation *v);
+int run_letter_replay(struct invocation *v);
 int run_completion(struct invocation *v);
 int run_manual(struct invocation *v);
 int run_help(struct invocation *v);
