@@ -7,10 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define FLOW_WAIT_MS 3000
 #define FLOWS_MAX 10000
-#define FORCE_ABOVE 10 // devices in good standing a block may hit without --force
 
 static bool address_read(const char *text, int64_t realm, struct channel_address *out) {
 	char host[INET6_ADDRSTRLEN];
@@ -33,6 +33,8 @@ static bool address_read(const char *text, int64_t realm, struct channel_address
 	*out = (struct channel_address
 	) {.family = family, .prefix_len = (uint8_t)len, .realm = (uint16_t)realm};
 	memcpy(out->bytes, bytes, sizeof(out->bytes));
+	for (long bit = len; bit < whole; bit++)
+		out->bytes[bit / 8] &= (uint8_t)~(0x80 >> bit % 8);
 	return true;
 }
 
@@ -120,25 +122,42 @@ void flow_list(struct control *c, struct request *q, struct reply *r) {
 	free(flows);
 }
 
-// False with the reply filled unless exactly one of device and address is given.
-static bool target_read(const struct request *q, struct channel_flow_action *a, struct reply *r) {
-	const char *device = json_string_value(json_object_get(q->json, "device"));
+// False with the reply filled unless exactly one of device and address is given. The prefix is
+// masked: 10.1.2.3/8 is 10.0.0.0/8.
+static bool target_read(
+	const struct request *q,
+	char device[CHANNEL_NAME_MAX],
+	uint8_t *device_len,
+	struct channel_address *peer,
+	struct reply *r
+) {
+	const char *name = json_string_value(json_object_get(q->json, "device"));
 	const char *address = json_string_value(json_object_get(q->json, "address"));
 	int64_t realm = json_integer_value(json_object_get(q->json, "realm"));
 
-	if ((device == NULL) == (address == NULL)) {
+	if ((name == NULL) == (address == NULL)) {
 		reply_error(r, 400, "missing-field", NULL, "give either 'device' or 'address'");
 		return false;
 	}
-	if (address != NULL && !address_read(address, realm, &a->peer)) {
+	if (address != NULL && !address_read(address, realm, peer)) {
 		reply_error(r, 400, "invalid", NULL, "'%.60s' is no address or prefix", address);
 		return false;
 	}
-	if (device != NULL) {
-		a->device_len = (uint8_t)strlen(device);
-		memcpy(a->device, device, a->device_len);
+	if (name != NULL && !device_name_valid(name)) {
+		reply_error(r, 400, "invalid", NULL, "'%.64s' is no device name", name);
+		return false;
+	}
+	if (name != NULL) {
+		*device_len = (uint8_t)strlen(name);
+		memcpy(device, name, *device_len);
 	}
 	return true;
+}
+
+static const char *target_text(const struct request *q) {
+	const char *device = json_string_value(json_object_get(q->json, "device"));
+
+	return device != NULL ? device : json_string_value(json_object_get(q->json, "address"));
 }
 
 void flow_drop(struct control *c, struct request *q, struct reply *r) {
@@ -149,26 +168,31 @@ void flow_drop(struct control *c, struct request *q, struct reply *r) {
 		{"reason", JSON_STRING, false, 63},
 		{0},
 	};
-	struct channel_flow_action a = {.action = FLOW_DROP};
+	struct channel_flow_action a = {0};
 	struct channel_ack ack;
+	char after[128];
 
-	if (!body_check(q, fields, r) || !target_read(q, &a, r))
+	if (!body_check(q, fields, r) || !target_read(q, a.device, &a.device_len, &a.peer, r))
 		return;
 	int ret = link_ask(c->link, CHANNEL_FLOW_ACTION, &a, FLOW_WAIT_MS, &ack);
 	if (ret < 0) {
-		reply_errno(r, ret, "flow drop", ret == -ENOTCONN ? "" : ack.text);
+		reply_errno(
+			r, ret, "flow drop", ret == -ENOTCONN || ret == -ETIMEDOUT ? "" : ack.text
+		);
 		return;
 	}
-	(void)registry_audit(
-		c->registry,
-		&q->author,
-		"flow.drop",
-		a.device_len > 0 ? json_string_value(json_object_get(q->json, "device"))
-				 : json_string_value(json_object_get(q->json, "address")),
-		NULL,
-		NULL
+	json_t *detail = json_pack(
+		"{s:I,s:s*}",
+		"dropped",
+		(json_int_t)ack.number,
+		"reason",
+		json_string_value(json_object_get(q->json, "reason"))
 	);
-	reply_json(r, 200, json_pack("{s:I}", "dropped", (json_int_t)ack.number));
+	char *text = json_dumps(detail, JSON_COMPACT);
+	snprintf(after, sizeof(after), "%s", text != NULL ? text : "{}");
+	(void)registry_audit(c->registry, &q->author, "flow.drop", target_text(q), NULL, after);
+	free(text);
+	reply_json(r, 200, detail);
 }
 
 void block_list(struct control *c, struct request *q, struct reply *r) {
@@ -181,24 +205,49 @@ void block_list(struct control *c, struct request *q, struct reply *r) {
 		reply_text(r, 200, json);
 }
 
-static bool
-force_check(struct control *c, const struct request *q, const struct block *b, struct reply *r) {
+static bool force_check(
+	struct control *c,
+	const struct request *q,
+	const struct channel_block *b,
+	struct reply *r
+) {
 	int64_t hits = 0;
 
-	if (json_is_true(json_object_get(q->json, "force")) || b->records_per_s > 0)
+	if (json_is_true(json_object_get(q->json, "force")) || b->action == BLOCK_ACTION_LIMIT)
 		return true;
-	(void)registry_block_hits(c->registry, b, &hits);
-	if (hits <= FORCE_ABOVE)
+	(void)registry_block_hits(c->registry, b, (int64_t)c->force_above + 1, &hits);
+	if (hits <= (int64_t)c->force_above)
 		return true;
 	reply_error(
 		r,
 		409,
 		"too-many",
 		"narrow the prefix, or say --force",
-		"the block would hit %" PRId64 " devices in good standing",
-		hits
+		"the block would hit more than %" PRIu32 " devices in good standing",
+		c->force_above
 	);
 	return false;
+}
+
+static const char *applied_text(int ret) {
+	return ret == 0		    ? "yes"
+		: ret == -ENOTCONN  ? "when-connected"
+		: ret == -ETIMEDOUT ? "waiting"
+				    : "refused by the data plane";
+}
+
+static bool until_read(const struct request *q, struct channel_block *b, struct reply *r) {
+	int64_t until = json_integer_value(json_object_get(q->json, "until_s"));
+	int64_t left = until - (int64_t)time(NULL);
+
+	if (until == 0)
+		return true;
+	if (left <= 0) {
+		reply_error(r, 400, "out-of-range", NULL, "'until_s' is over already");
+		return false;
+	}
+	b->for_s = (uint64_t)left;
+	return true;
 }
 
 void block_add(struct control *c, struct request *q, struct reply *r) {
@@ -212,53 +261,75 @@ void block_add(struct control *c, struct request *q, struct reply *r) {
 		{"force", JSON_TRUE, false, 0},
 		{0},
 	};
-	struct channel_flow_action a = {.action = FLOW_BLOCK};
+	struct channel_block b = {.op = CHANNEL_PUT};
 	struct channel_ack ack;
 	int64_t id = 0;
 
-	if (!body_check(q, fields, r) || !target_read(q, &a, r))
+	if (!body_check(q, fields, r) || !target_read(q, b.device, &b.device_len, &b.peer, r)
+	    || !until_read(q, &b, r))
 		return;
-	struct block b = {
-		.device = json_string_value(json_object_get(q->json, "device")),
-		.address = json_string_value(json_object_get(q->json, "address")),
-		.realm = json_integer_value(json_object_get(q->json, "realm")),
-		.records_per_s = json_integer_value(json_object_get(q->json, "records_per_s")),
-		.until_s = json_integer_value(json_object_get(q->json, "until_s")),
-		.reason = json_string_value(json_object_get(q->json, "reason")),
-	};
+	int64_t records = json_integer_value(json_object_get(q->json, "records_per_s"));
+	b.action = records > 0 ? BLOCK_ACTION_LIMIT : BLOCK_ACTION_BLOCK;
+	b.records_per_s = (uint32_t)records;
+	snprintf(
+		b.reason,
+		sizeof(b.reason),
+		"%s",
+		json_string_value(json_object_get(q->json, "reason"))
+	);
 	if (!force_check(c, q, &b, r))
 		return;
-	int ret = registry_block_add(c->registry, &q->author, &b, &id);
+	int ret = registry_block_put(c->registry, &q->author, &b, &id);
 	if (ret < 0) {
 		reply_errno(r, ret, "block", registry_why(c->registry));
 		return;
 	}
-	a.action = b.records_per_s > 0 ? FLOW_LIMIT : FLOW_BLOCK;
-	a.records_per_s = (uint32_t)b.records_per_s;
-	a.until_s = b.until_s;
-	snprintf(a.reason, sizeof(a.reason), "%s", b.reason);
-	ret = link_ask(c->link, CHANNEL_FLOW_ACTION, &a, FLOW_WAIT_MS, &ack);
+	b.id = (uint64_t)id;
+	ret = link_ask(c->link, CHANNEL_BLOCKS, &b, FLOW_WAIT_MS, &ack);
+	reply_json(
+		r, 201, json_pack("{s:I,s:s}", "id", (json_int_t)id, "applied", applied_text(ret))
+	);
+}
+
+static void block_end(struct control *c, struct request *q, int64_t id, struct reply *r) {
+	struct channel_block b = {0};
+	struct channel_ack ack;
+	int ret = registry_block_remove(c->registry, &q->author, id, &b);
+
+	if (ret < 0) {
+		reply_errno(r, ret, "block", registry_why(c->registry));
+		return;
+	}
+	ret = link_ask(c->link, CHANNEL_BLOCKS, &b, FLOW_WAIT_MS, &ack);
 	reply_json(
 		r,
-		201,
-		json_pack(
-			"{s:I,s:s}",
-			"id",
-			(json_int_t)id,
-			"applied",
-			ret == 0		   ? "yes"
-				: ret == -ENOTCONN ? "when-connected"
-						   : "refused by the data plane"
-		)
+		200,
+		json_pack("{s:I,s:s}", "removed", (json_int_t)id, "applied", applied_text(ret))
 	);
 }
 
 void block_remove(struct control *c, struct request *q, struct reply *r) {
-	int64_t id = strtoll(q->capture[0], NULL, 10);
-	int ret = registry_block_remove(c->registry, &q->author, id);
+	block_end(c, q, strtoll(q->capture[0], NULL, 10), r);
+}
 
+void block_allow(struct control *c, struct request *q, struct reply *r) {
+	static const struct body_field fields[] = {
+		{"device", JSON_STRING, false, CHANNEL_NAME_MAX},
+		{"address", JSON_STRING, false, 60},
+		{"realm", JSON_INTEGER, false, UINT16_MAX},
+		{"limit", JSON_TRUE, false, 0},
+		{0},
+	};
+	struct channel_block b = {0};
+	int64_t id = 0;
+
+	if (!body_check(q, fields, r) || !target_read(q, b.device, &b.device_len, &b.peer, r))
+		return;
+	b.action = json_is_true(json_object_get(q->json, "limit")) ? BLOCK_ACTION_LIMIT
+								   : BLOCK_ACTION_BLOCK;
+	int ret = registry_block_find(c->registry, &b, &id);
 	if (ret < 0)
-		reply_errno(r, ret, "block", registry_why(c->registry));
+		reply_errno(r, ret, target_text(q), "nothing blocks it: see `flow blocks`");
 	else
-		reply_json(r, 200, json_pack("{s:I}", "removed", (json_int_t)id));
+		block_end(c, q, id, r);
 }

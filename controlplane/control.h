@@ -16,6 +16,7 @@ struct control {
 	char database[300];
 	char restored_from[300]; // the backup it started from because the registry was corrupt
 	int64_t started_s;
+	uint32_t force_above; // devices in good standing a block may hit without --force
 	uint64_t requests;
 	uint64_t refused; // answers of 400 and above
 	uint64_t denied; // 403
@@ -78,6 +79,7 @@ void flow_list(struct control *c, struct request *q, struct reply *r);
 void flow_drop(struct control *c, struct request *q, struct reply *r);
 void block_list(struct control *c, struct request *q, struct reply *r);
 void block_add(struct control *c, struct request *q, struct reply *r);
+void block_allow(struct control *c, struct request *q, struct reply *r);
 void block_remove(struct control *c, struct request *q, struct reply *r);
 
 void ca_init(struct control *c, struct request *q, struct reply *r);

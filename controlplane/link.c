@@ -28,6 +28,8 @@ struct link {
 	// what is being sent
 	enum sync_phase phase;
 	bool first;
+	bool blocks_due; // the whole set of blocks has to be sent
+	int64_t blocks_cursor;
 	uint64_t since;
 	uint64_t target;
 	uint64_t sent; // version the peer has been brought to
@@ -219,9 +221,34 @@ static int sync_step(struct link *l) {
 	return 0;
 }
 
+// Blocks go first and whole: there are few, and they matter most.
+static int blocks_step(struct link *l) {
+	int64_t cursor = l->blocks_cursor;
+	uint32_t room = channel_room(CHANNEL_BLOCKS);
+	int n = registry_blocks_all(l->registry, &cursor, element(l), room);
+	uint16_t flags = l->blocks_cursor == 0 ? CHANNEL_FLAG_FIRST : 0;
+
+	if (n < 0) {
+		fprintf(stderr, "blocks not read: %s\n", registry_why(l->registry));
+		peer_close(l);
+		return n;
+	}
+	if ((uint32_t)n < room)
+		flags |= CHANNEL_FLAG_LAST;
+	int ret = message_send(l, CHANNEL_BLOCKS, (uint16_t)n, flags, 0);
+	if (ret < 0)
+		return ret;
+	l->blocks_cursor = cursor;
+	l->blocks_due = (uint32_t)n == room;
+	return 0;
+}
+
 static void sync_run(struct link *l) {
 	if (l->blocked || l->peer < 0)
 		return;
+	while (l->greeted && l->blocks_due)
+		if (blocks_step(l) < 0)
+			return;
 	sync_start(l);
 	for (int i = 0; i < MESSAGES_PER_TURN && l->phase != SYNC_IDLE; i++)
 		if (sync_step(l) < 0)
@@ -261,6 +288,8 @@ static void greet(struct link *l, const struct channel_hello *h) {
 		return;
 	}
 	l->greeted = true;
+	l->blocks_due = true;
+	l->blocks_cursor = 0;
 	l->sent = delta ? h->registry_version : 0;
 	l->state.connected = true;
 	l->state.workers = h->workers;
@@ -318,6 +347,29 @@ static void take_events(struct link *l, const struct channel_message *m) {
 	sync_run(l);
 }
 
+// Bans that signatures asked for: into the registry, audited, and back with their id, so that the
+// data plane knows that we know.
+static void take_blocks(struct link *l, const struct channel_message *m) {
+	const struct channel_block *b = m->elements;
+
+	for (uint16_t i = 0; i < m->count && l->peer >= 0; i++) {
+		struct author by = {.uid = 0};
+		struct channel_block known = b[i];
+		int64_t id = 0;
+		snprintf(by.name, sizeof(by.name), "signature %u", known.signature);
+		if (registry_block_put(l->registry, &by, &known, &id) < 0) {
+			fprintf(stderr, "ban not stored: %s\n", registry_why(l->registry));
+			continue;
+		}
+		known.id = (uint64_t)id;
+		memcpy(element(l), &known, sizeof(known));
+		if (message_send(l, CHANNEL_BLOCKS, 1, 0, 0) == -EAGAIN) {
+			l->blocks_due = true; // with all others, when there is room
+			l->blocks_cursor = 0;
+		}
+	}
+}
+
 static void take_flows(struct link *l, const struct channel_message *m) {
 	const struct channel_flow *f = m->elements;
 
@@ -353,6 +405,8 @@ static void take_text(struct link *l, const struct channel_message *m) {
 static void take_ack(struct link *l, const struct channel_message *m) {
 	const struct channel_ack *a = m->elements;
 
+	if (a->type == CHANNEL_BLOCKS && a->result < 0)
+		fprintf(stderr, "data plane did not take the blocks: %s\n", a->text);
 	if (a->type == CHANNEL_DEVICES && a->result == 0) {
 		l->state.registry_version = m->header->registry_version;
 		l->state.apply_ns = a->apply_ns;
@@ -387,6 +441,9 @@ static void message_take(struct link *l, const struct channel_message *m) {
 		break;
 	case CHANNEL_EVENTS:
 		take_events(l, m);
+		break;
+	case CHANNEL_BLOCKS:
+		take_blocks(l, m);
 		break;
 	case CHANNEL_COUNTERS:
 		take_counters(l, m);
@@ -450,7 +507,7 @@ static void peer_accept(struct link *l) {
 }
 
 void link_poll_prepare(struct link *l, struct pollfd fds[LINK_FDS]) {
-	short out = l->blocked || l->phase != SYNC_IDLE ? POLLOUT : 0;
+	short out = l->blocked || l->blocks_due || l->phase != SYNC_IDLE ? POLLOUT : 0;
 
 	fds[0] = (struct pollfd) {.fd = l->listener, .events = POLLIN};
 	fds[1] = (struct pollfd) {.fd = l->peer, .events = (short)(POLLIN | out)};

@@ -28,6 +28,7 @@ struct settings {
 	const char *state_dir;
 	const char *run_dir;
 	const char *metrics;
+	uint32_t force_above;
 };
 
 static int usage(FILE *to, int status) {
@@ -37,6 +38,8 @@ static int usage(FILE *to, int status) {
 		"  -s, --state-dir DIR   registry and backups (/var/lib/sluice/control)\n"
 		"  -r, --run-dir DIR     sockets api.sock, channel.sock (/run/sluice)\n"
 		"  -m, --metrics ADDR    address:port of /metrics, or 'off' (127.0.0.1:9464)\n"
+		"  -f, --force-above N   devices in good standing that a block may hit without\n"
+		"                        --force (10)\n"
 		"  -V, --version\n"
 		"Exit status: 0 stopped by SIGTERM, 1 could not start, 2 wrong usage.\n");
 	return status;
@@ -48,10 +51,12 @@ static int settings_read(int argc, char **argv, struct settings *s) {
 		{"state-dir", required_argument, NULL, 's'},
 		{"run-dir", required_argument, NULL, 'r'},
 		{"metrics", required_argument, NULL, 'm'},
+		{"force-above", required_argument, NULL, 'f'},
 		{"version", no_argument, NULL, 'V'},
 		{"help", no_argument, NULL, 'h'},
 		{0},
 	};
+	char *end;
 	int opt;
 
 	*s = (struct settings) {
@@ -59,8 +64,9 @@ static int settings_read(int argc, char **argv, struct settings *s) {
 		.state_dir = "/var/lib/sluice/control",
 		.run_dir = "/run/sluice",
 		.metrics = "127.0.0.1:9464",
+		.force_above = 10,
 	};
-	while ((opt = getopt_long(argc, argv, "c:s:r:m:Vh", options, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, "c:s:r:m:f:Vh", options, NULL)) != -1) {
 		switch (opt) {
 		case 'c':
 			s->config = optarg;
@@ -73,6 +79,11 @@ static int settings_read(int argc, char **argv, struct settings *s) {
 			break;
 		case 'm':
 			s->metrics = strcmp(optarg, "off") == 0 ? NULL : optarg;
+			break;
+		case 'f':
+			s->force_above = (uint32_t)strtoul(optarg, &end, 10);
+			if (*optarg == '-' || end == optarg || *end != '\0')
+				return usage(stderr, 2);
 			break;
 		case 'V':
 			puts("sluice-controld " SLUICE_VERSION);
@@ -205,6 +216,7 @@ static int start(struct control *c, const struct settings *s, struct http **http
 	snprintf(c->run_dir, sizeof(c->run_dir), "%s", s->run_dir);
 	snprintf(c->database, sizeof(c->database), "%s/registry.db", s->state_dir);
 	snprintf(c->sign_socket, sizeof(c->sign_socket), "%.240s/sign.sock", s->run_dir);
+	c->force_above = s->force_above;
 	c->started_s = (int64_t)time(NULL);
 	int ret = directory_make(s->run_dir, 0755);
 	if (ret == 0)

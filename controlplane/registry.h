@@ -23,7 +23,7 @@ struct author {
 	uint32_t uid;
 };
 
-#define REGISTRY_SCHEMA 4
+#define REGISTRY_SCHEMA 5
 
 // Open or create, migrate, check (`quick_check` and foreign keys). -EIO: corrupt, see why;
 // -ENOTSUP: written by a newer version.
@@ -220,24 +220,39 @@ char *registry_config_history(struct registry *r, int64_t limit, int *error);
 char *registry_config_text(struct registry *r, int64_t version, int *error); // plain text
 int64_t registry_config_current(struct registry *r); // 0 if none
 
-// --- blocks
+// --- blocks (registry_blocks.c)
 
-struct block {
-	const char *device; // NULL: by address
-	const char *address; // "10.0.0.0/8", NULL: by device
-	int64_t realm;
-	int64_t until_s; // 0 for ever
-	int64_t records_per_s; // 0: blocked wholly, else a limit
-	const char *reason;
-};
-
-int registry_block_add(
+// One per device, or per realm and prefix, and action: another of the same key takes its place. The
+// prefix must be masked. Deadlines count in the time since boot and, after a reboot, by the wall
+// clock: a jump of the wall clock ends no block early.
+int registry_block_put(
 	struct registry *r,
 	const struct author *by,
-	const struct block *b,
+	const struct channel_block *b,
 	int64_t *id
 );
-int registry_block_remove(struct registry *r, const struct author *by, int64_t id);
+// What was removed, with op CHANNEL_REMOVE, stands in *out then.
+int registry_block_remove(
+	struct registry *r,
+	const struct author *by,
+	int64_t id,
+	struct channel_block *out
+);
+// The id of the block (or limit) of that key, -ENOENT.
+int registry_block_find(struct registry *r, const struct channel_block *key, int64_t *id);
 char *registry_block_list(struct registry *r, int *error);
-// Devices in good standing last seen from addresses with that text prefix.
-int registry_block_hits(struct registry *r, const struct block *b, int64_t *devices);
+// For the channel; *cursor starts at 0. Those that are over are left out.
+int registry_blocks_all(
+	struct registry *r,
+	int64_t *cursor,
+	struct channel_block *out,
+	uint32_t max
+);
+// Active devices last seen from that prefix and realm, or the device itself; counting ends at
+// `most`.
+int registry_block_hits(
+	struct registry *r,
+	const struct channel_block *b,
+	int64_t most,
+	int64_t *devices
+);

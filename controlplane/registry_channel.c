@@ -219,36 +219,38 @@ static int event_store(struct registry *r, const struct channel_event *e) {
 		"INSERT INTO "
 		"seen(device,last_ns,address,transport,listener,connected,records,bytes,"
 		"refusals,refused_reason,refused_ns,refused_address,cloned,cloned_ns,cloned_"
-		"address) "
-		"VALUES(?1,iif(?2,?3,NULL),iif(?2,?4,NULL),iif(?2,?5,NULL),iif(?2,?6,NULL),max(?7,"
-		"0),"
+		"address,realm) "
+		"VALUES(?1,iif(?2,?3,NULL),iif(?2,?4,NULL),iif(?2,?5,NULL),iif(?2,?6,NULL),?7,"
 		"?8,?9,iif(?10,?11,0),iif(?10,?12,NULL),iif(?10,?3,NULL),iif(?10,?4,NULL),"
-		"iif(?13,?11,0),iif(?13,?3,NULL),iif(?13,?4,NULL)) "
+		"iif(?13,?11,0),iif(?13,?3,NULL),iif(?13,?4,NULL),?15) "
 		"ON CONFLICT(device) DO UPDATE SET "
 		"last_ns=iif(?2,max(coalesce(last_ns,0),?3),last_ns),"
 		"address=coalesce(excluded.address,address),transport=coalesce(excluded.transport,"
 		"transport),listener=coalesce(excluded.listener,listener),"
-		"connected=max(connected+?7,0),records=records+?8,bytes=bytes+?9,"
+		"connected=iif(?14,?7,connected),realm=iif(?2,?15,realm),records=records+?8,bytes="
+		"bytes+?9,"
 		"refusals=refusals+excluded.refusals,"
 		"refused_reason=coalesce(excluded.refused_reason,refused_reason),"
 		"refused_ns=coalesce(excluded.refused_ns,refused_ns),"
 		"refused_address=coalesce(excluded.refused_address,refused_address),"
 		"cloned=cloned+excluded.cloned,cloned_ns=coalesce(excluded.cloned_ns,cloned_ns),"
 		"cloned_address=coalesce(excluded.cloned_address,cloned_address)",
-		"iiitttiiiiiti",
+		"iiitttiiiiitiii",
 		device,
 		(int64_t)heard,
 		e->wall_ns,
 		address,
 		e->transport,
 		e->listener,
-		(int64_t)(e->kind == EVENT_CONNECTED) - (e->kind == EVENT_DISCONNECTED),
+		(int64_t)e->connections,
 		(int64_t)e->records,
 		(int64_t)e->bytes,
 		(int64_t)refused,
 		(int64_t)(e->repeated > 0 ? e->repeated : 1),
 		e->reason,
-		(int64_t)cloned
+		(int64_t)cloned,
+		(int64_t)(e->kind == EVENT_CONNECTED || e->kind == EVENT_DISCONNECTED),
+		(int64_t)e->peer.realm
 	);
 }
 

@@ -110,6 +110,19 @@ static const char *const steps[REGISTRY_SCHEMA] = {
 	" reason TEXT NOT NULL, PRIMARY KEY(authority, serial)) WITHOUT ROWID;"
 	"ALTER TABLE templates ADD COLUMN name TEXT NOT NULL DEFAULT '%cn';"
 	"INSERT INTO meta VALUES('crl_number', 0);",
+	// 4 -> 5: blocks by key, with a deadline that no wall clock moves; realms of last addresses
+	"CREATE TABLE blocks_by_key("
+	" id INTEGER PRIMARY KEY, device TEXT NOT NULL, address TEXT NOT NULL, realm INTEGER NOT "
+	"NULL,"
+	" action INTEGER NOT NULL, records_per_s INTEGER NOT NULL, until_s INTEGER NOT NULL,"
+	" boot TEXT NOT NULL, until_boot_s INTEGER NOT NULL, signature INTEGER NOT NULL,"
+	" reason TEXT NOT NULL, who TEXT NOT NULL, at_s INTEGER NOT NULL,"
+	" UNIQUE(device, address, realm, action));"
+	"INSERT OR REPLACE INTO blocks_by_key SELECT id,coalesce(device,''),coalesce(address,''),"
+	"realm,records_per_s>0,records_per_s,until_s,'',0,0,reason,who,at_s FROM blocks;"
+	"DROP TABLE blocks;"
+	"ALTER TABLE blocks_by_key RENAME TO blocks;"
+	"ALTER TABLE seen ADD COLUMN realm INTEGER NOT NULL DEFAULT 0;",
 };
 
 int registry_migrate(struct sql *s, int version, char *why, size_t why_len) {

@@ -36,6 +36,7 @@ const struct route routes[] = {
 	{"POST", "/v1/flows/drop", OPER, true, "End the flows of a device or address", flow_drop},
 	{"GET", "/v1/blocks", VIEW, false, "List blocks and limits", block_list},
 	{"POST", "/v1/blocks", OPER, true, "Block or limit a device or address", block_add},
+	{"POST", "/v1/blocks/allow", OPER, true, "Take the block of a device or address away", block_allow},
 	{"DELETE", "/v1/blocks/{}", OPER, false, "Take a block away", block_remove},
 	{"GET", "/v1/dead-letters", VIEW, false, "List dead letters", letter_list},
 	{"GET", "/v1/dead-letters/{}/{}", VIEW, false, "Show a dead letter with its original bytes", letter_show},

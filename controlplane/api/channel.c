@@ -74,8 +74,7 @@ static bool flow_ok(const struct channel_flow *f) {
 }
 
 static bool action_ok(const struct channel_flow_action *a) {
-	return a->device_len <= CHANNEL_NAME_MAX && a->action < FLOW_ACTION_COUNT
-		&& address_ok(&a->peer) && TERMINATED(a->reason);
+	return a->device_len <= CHANNEL_NAME_MAX && address_ok(&a->peer);
 }
 
 static bool block_ok(const struct channel_block *b) {

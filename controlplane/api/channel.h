@@ -220,6 +220,8 @@ struct channel_event {
 	uint8_t kind;
 	uint16_t worker;
 	uint32_t repeated; // times since the last report of the same
+	uint32_t connections; // EVENT_CONNECTED, EVENT_DISCONNECTED: the device's, now
+	uint32_t reserved;
 	struct channel_address peer;
 	char transport[16];
 	char reason[32]; // label, e.g. "device-not-active"
@@ -227,7 +229,7 @@ struct channel_event {
 	uint64_t records; // since the last report
 	uint64_t bytes;
 };
-static_assert(sizeof(struct channel_event) == 200);
+static_assert(sizeof(struct channel_event) == 208);
 
 // One counter by its metrics name with labels, e.g. messages_refused_total{transport="udp"}.
 struct channel_counter {
@@ -283,25 +285,15 @@ struct channel_block {
 };
 static_assert(sizeof(struct channel_block) == 184);
 
-enum flow_action : uint8_t {
-	FLOW_DROP, // end it; the device may come back
-	FLOW_BLOCK, // and may not, until expiry
-	FLOW_ALLOW, // take a block away
-	FLOW_LIMIT, // records per second
-	FLOW_ACTION_COUNT
-};
-
+// End the connections of a device, or from a prefix; they may come back. The acknowledgement's
+// number says how many.
 struct channel_flow_action {
 	char device[CHANNEL_NAME_MAX]; // empty: by address
 	uint8_t device_len;
-	uint8_t action;
-	uint16_t reserved;
-	uint32_t records_per_s;
+	uint8_t reserved[3];
 	struct channel_address peer;
-	int64_t until_s; // wall clock, 0: for ever
-	char reason[64];
 };
-static_assert(sizeof(struct channel_flow_action) == 168);
+static_assert(sizeof(struct channel_flow_action) == 92);
 
 // Report every message of this device for a while, as EVENTS.
 struct channel_why {
