@@ -131,6 +131,7 @@ struct config {
 		char file_prefix[CONFIG_NAME_MAX];
 		enum polling polling;
 		uint32_t mbufs; // per worker
+		uint32_t flows; // that lists tell apart, per worker
 		uint32_t rx_descriptors, tx_descriptors;
 		uint32_t drain_ms; // bound of a clean stop
 		bool allow_no_iommu;

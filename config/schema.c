@@ -184,6 +184,8 @@ const struct option config_options[] = {
 		"adaptive: an idle worker sleeps up to 1 ms. busy: it never sleeps."),
 	NUMBER("dataplane.mbufs", C, dataplane.mbufs, 2048, 1u << 22, "buffers", "16384", 0,
 		"Packet buffers per worker."),
+	NUMBER("dataplane.flows", C, dataplane.flows, 64, 1u << 24, "flows", "65536", 0,
+		"Flows that `flow list` can tell apart per worker, 128 bytes each; MQTT connections do not count."),
 	NUMBER("dataplane.rx_descriptors", C, dataplane.rx_descriptors, 64, 32768, "descriptors", "1024", 0,
 		"Receive ring of each queue."),
 	NUMBER("dataplane.tx_descriptors", C, dataplane.tx_descriptors, 64, 32768, "descriptors", "1024", 0,

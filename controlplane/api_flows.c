@@ -76,18 +76,45 @@ static json_t *flow_json(const struct channel_flow *f) {
 	);
 }
 
+static bool transport_known(const char *text) {
+	static const char *const labels[] = {"udp", "frame", "coap", "mqtt"};
+
+	for (size_t i = 0; i < sizeof(labels) / sizeof(labels[0]); i++)
+		if (strcmp(text, labels[i]) == 0)
+			return true;
+	return false;
+}
+
 void flow_list(struct control *c, struct request *q, struct reply *r) {
 	struct channel_flow_query query = {0};
 	const char *device = query_text(q, "device"), *address = query_text(q, "address");
-	int64_t limit, cursor;
+	const char *transport = query_text(q, "transport");
+	int64_t limit, cursor, realm;
 	uint64_t next = 0;
 
 	if (!query_number(q, "limit", 100, FLOWS_MAX, &limit, r)
-	    || !query_number(q, "cursor", 0, INT64_MAX, &cursor, r))
+	    || !query_number(q, "cursor", 0, INT64_MAX, &cursor, r)
+	    || !query_number(q, "realm", -1, UINT16_MAX, &realm, r))
 		return;
 	if (address != NULL && !address_read(address, 0, &query.peer)) {
 		reply_error(r, 400, "invalid", NULL, "'address' is no address or prefix");
 		return;
+	}
+	if (transport != NULL && !transport_known(transport)) {
+		reply_error(
+			r, 400, "out-of-range", NULL, "'transport' must be udp, frame, coap or mqtt"
+		);
+		return;
+	}
+	snprintf(
+		query.transport_label,
+		sizeof(query.transport_label),
+		"%s",
+		transport != NULL ? transport : ""
+	);
+	if (realm >= 0) {
+		query.by_realm = 1;
+		query.peer.realm = (uint16_t)realm;
 	}
 	if (device != NULL) {
 		query.device_len = (uint8_t)strnlen(device, CHANNEL_NAME_MAX);
@@ -174,6 +201,7 @@ void flow_drop(struct control *c, struct request *q, struct reply *r) {
 
 	if (!body_check(q, fields, r) || !target_read(q, a.device, &a.device_len, &a.peer, r))
 		return;
+	a.by_realm = a.device_len == 0;
 	int ret = link_ask(c->link, CHANNEL_FLOW_ACTION, &a, FLOW_WAIT_MS, &ack);
 	if (ret < 0) {
 		reply_errno(

@@ -4,6 +4,7 @@
 #include "dataplane/coap/server.h"
 #include "dataplane/crypto/crypto.h"
 #include "dataplane/datagram.h"
+#include "dataplane/flow_desk.h"
 #include "dataplane/frame/frame.h"
 #include "dataplane/listener.h"
 #include "dataplane/mirror/mqtt.h"
@@ -27,6 +28,7 @@ struct adapters {
 	struct worker *worker;
 	const struct listener_table *listeners;
 	struct frame_devices *frame_devices;
+	struct flow_desk *desk;
 	struct crypto *crypto;
 	struct udp_telemetry udp;
 	struct coap_server *coap;
@@ -140,6 +142,7 @@ static int mqtt_start(struct adapters *a, const struct adapters_shared *s) {
 		.appliance_epoch = s->appliance_epoch,
 		.now_ns = clock_now_ns(w->clock),
 		.pipeline = &w->pipeline,
+		.desk = a->desk,
 	};
 
 	return mqtt_adapter_create(&env, &a->mqtt);
@@ -189,6 +192,7 @@ int adapters_create(struct worker *w, const struct adapters_shared *shared, stru
 	a->worker = w;
 	a->listeners = shared->listeners;
 	a->frame_devices = shared->frame_devices;
+	a->desk = shared->desks != nullptr ? shared->desks[w->index] : nullptr;
 	a->random = shared->secret[0] ^ (w->index + 1);
 	struct adapter_env udp = adapter_env_of(a, shared, TRANSPORT_UDP);
 	udp_telemetry_init(&a->udp, &udp);
@@ -397,8 +401,16 @@ uint64_t adapters_poll(struct adapters *a, uint64_t now_ns) {
 		next = mqtt_adapter_poll(a->mqtt, now_ns, wall_ns);
 		if (next < due)
 			due = next;
+	} else if (a->desk != nullptr) {
+		static const struct flow_desk_line none;
+		if (flow_desk_turn(a->desk, &none, 0))
+			due = now_ns;
 	}
 	return due;
+}
+
+bool adapters_wanted(const struct adapters *a) {
+	return a->desk != nullptr && flow_desk_wanted(a->desk);
 }
 
 bool adapters_idle(struct adapters *a, bool leaving) {

@@ -15,6 +15,7 @@
 struct adapters;
 struct blocks;
 struct coap_stats;
+struct flow_desk;
 struct frame_devices;
 struct frame_stats;
 struct letter_lane;
@@ -34,6 +35,7 @@ struct adapters_shared {
 	uint64_t identity[2]; // SipHash key that names records, from the state directory
 	uint64_t appliance_epoch;
 	struct blocks *blocks; // who may not; NULL in a replay
+	struct flow_desk **desks; // one per worker; NULL in a replay
 	struct gate **gates; // one per worker: who may send
 	struct letter_lane
 		*letters; // dead letters that go through again, worker 0; NULL in a replay
@@ -58,6 +60,8 @@ void adapters_input(
 );
 // Timers of all protocols; returns when the next is due, UINT64_MAX if none.
 uint64_t adapters_poll(struct adapters *a, uint64_t now_ns);
+// Somebody asks about flows, or live connections have to be looked at again: poll.
+bool adapters_wanted(const struct adapters *a);
 // Nothing waits for an answer any more. With `leaving` connections are ended as well.
 bool adapters_idle(struct adapters *a, bool leaving);
 

@@ -122,10 +122,19 @@ static struct block_entry *source_entry(const struct source *s) {
 	return nullptr;
 }
 
-bool blocks_source(const struct blocks *b, uint8_t family, const uint8_t *remote, uint16_t realm) {
+bool blocks_source_peek(
+	const struct blocks *b,
+	uint8_t family,
+	const uint8_t *remote,
+	uint16_t realm
+) {
 	struct source s = {b, remote, realm, family, BLOCK_ACTION_BLOCK};
 
-	if (source_entry(&s) == nullptr)
+	return source_entry(&s) != nullptr;
+}
+
+bool blocks_source(const struct blocks *b, uint8_t family, const uint8_t *remote, uint16_t realm) {
+	if (!blocks_source_peek(b, family, remote, realm))
 		return false;
 	atomic_fetch_add_explicit(
 		&((struct blocks *)(uintptr_t)b)->frames, 1, memory_order_relaxed

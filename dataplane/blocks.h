@@ -39,6 +39,14 @@ void blocks_destroy(struct blocks *b); // accepts NULL; no worker uses it any mo
 // load.
 bool blocks_source(const struct blocks *b, uint8_t family, const uint8_t *remote, uint16_t realm);
 
+// The same question, not about a frame: nothing is counted.
+bool blocks_source_peek(
+	const struct blocks *b,
+	uint8_t family,
+	const uint8_t *remote,
+	uint16_t realm
+);
+
 enum block_verdict : uint8_t {
 	BLOCK_NONE,
 	BLOCK_REFUSED, // the device is blocked

@@ -3,6 +3,7 @@
 #include "dataplane/control.h"
 #include "dataplane/control_private.h"
 #include "dataplane/log.h"
+#include "dataplane/mqtt/adapter.h"
 #include "dataplane/status.h"
 
 #include <errno.h>
@@ -29,6 +30,47 @@ uint64_t control_monotonic_ns(void) {
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+static bool speaks_mqtt(const struct config *c) {
+	for (uint32_t i = 0; i < c->listener_count; i++)
+		if (c->listeners[i].protocol == LISTEN_MQTT)
+			return true;
+	return false;
+}
+
+static int worker_tables_create(struct control *c, uint16_t w, const uint64_t secret[2]) {
+	uint32_t sessions = speaks_mqtt(c->config) ? mqtt_adapter_sessions(c->config) : 0;
+	struct gate *g = &c->gate_memory[w];
+
+	int ret = flow_book_create(c->config->dataplane.flows, secret, &c->books[w]);
+	if (ret == 0)
+		ret = flow_desk_create(g, sessions, &c->desks[w]);
+	*g = (struct gate) {
+		.table = c->table,
+		.worker = w,
+		.blocks = c->blocks,
+		.claims = c->claims,
+		.book = c->books[w],
+	};
+	c->gates[w] = g;
+	return ret;
+}
+
+// What the workers share, and what each has of its own.
+static int tables_create(struct control *c, const uint64_t secret[2]) {
+	int ret = device_table_create(DEVICES_DEFAULT, secret, &c->table);
+
+	if (ret == 0)
+		ret = blocks_create(c->workers, secret, &c->blocks);
+	if (ret == 0)
+		ret = claims_create(&c->claims);
+	c->gate_memory = aligned_alloc(64, c->workers * sizeof(struct gate));
+	if (c->gate_memory == nullptr)
+		return -ENOMEM;
+	for (uint16_t w = 0; w < c->workers && ret == 0; w++)
+		ret = worker_tables_create(c, w, secret);
+	return ret;
+}
+
 int control_create(
 	const struct config *config,
 	uint16_t workers,
@@ -44,21 +86,9 @@ int control_create(
 	c->workers = workers;
 	c->epoch = epoch;
 	c->fd = -1;
-	c->gate_memory = aligned_alloc(64, workers * sizeof(struct gate));
-	if (c->gate_memory == nullptr
-	    || device_table_create(DEVICES_DEFAULT, secret, &c->table) != 0
-	    || blocks_create(workers, secret, &c->blocks) != 0) {
-		device_table_destroy(c->table);
-		free(c->gate_memory);
-		free(c);
+	if (tables_create(c, secret) != 0) {
+		control_destroy(c);
 		return -ENOMEM;
-	}
-	memset(c->gate_memory, 0, workers * sizeof(struct gate));
-	for (uint16_t w = 0; w < workers; w++) {
-		c->gates[w] = &c->gate_memory[w];
-		c->gates[w]->table = c->table;
-		c->gates[w]->blocks = c->blocks;
-		c->gates[w]->worker = w;
 	}
 	snprintf(c->socket_path, sizeof(c->socket_path), "%s/channel.sock", config->run_dir);
 	snprintf(
@@ -79,10 +109,19 @@ void control_destroy(struct control *c) {
 	if (c->fd >= 0)
 		close(c->fd);
 	control_letters_end(c);
+	for (uint16_t w = 0; w < c->workers; w++) {
+		flow_desk_destroy(c->desks[w]);
+		flow_book_destroy(c->books[w]);
+	}
 	device_table_destroy(c->table);
 	blocks_destroy(c->blocks);
+	claims_destroy(c->claims);
 	free(c->gate_memory);
 	free(c);
+}
+
+struct flow_desk **control_desks(struct control *c) {
+	return c->desks;
 }
 
 struct blocks *control_blocks(struct control *c) {
@@ -117,6 +156,7 @@ static void disconnect(struct control *c) {
 	close(c->fd);
 	c->fd = -1;
 	c->greeted = false;
+	control_flows_disconnected(c);
 }
 
 bool control_send(
@@ -210,6 +250,8 @@ static void message_take(struct control *c, const struct channel_message *m) {
 		control_take_letters(c, m);
 		break;
 	case CHANNEL_FLOW_ACTION:
+		control_take_flow_action(c, m);
+		break;
 	case CHANNEL_WHY:
 		control_ack(
 			c,
@@ -301,6 +343,7 @@ void control_turn(
 	control_loading_turn(c);
 	control_letters_turn(c);
 	control_blocks_turn(c);
+	control_flows_turn(c);
 	if (c->greeted && now_ns >= c->report_due_ns) {
 		c->report_due_ns = now_ns + REPORT_NS;
 		control_report(c);

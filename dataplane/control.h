@@ -30,6 +30,7 @@ int control_create(
 void control_destroy(struct control *c);
 
 struct gate **control_gates(struct control *c);
+struct flow_desk **control_desks(struct control *c); // one per worker
 struct blocks *control_blocks(struct control *c);
 
 // Who takes files of `kind` (dataplane/loading.h). `loader` must outlive the control.
@@ -42,6 +43,9 @@ void control_loader(
 void control_letters(struct control *c, struct letters *letters);
 // A file is on its way to the workers, or an answer is being made: the next turn should come soon.
 bool control_loading(const struct control *c);
+
+// A query is under way: come again within a millisecond.
+bool control_busy(const struct control *c);
 
 // What to poll for reading besides signals; -1 if not connected.
 int control_fd(const struct control *c);

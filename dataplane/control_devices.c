@@ -48,6 +48,22 @@ static void take_devices(struct control *c, const struct channel_message *m) {
 	}
 }
 
+// Sets come before the devices that refer to them, and all of them each time.
+static void take_claims(struct control *c, const struct channel_message *m) {
+	if (!c->claims_open)
+		claims_begin(c->claims, c->peer_registry_id != c->claims_registry);
+	c->claims_registry = c->peer_registry_id;
+	c->claims_open = true;
+	if (claims_add(c->claims, m->elements, m->count) == -ENOSPC && !c->claims_full) {
+		c->claims_full = true;
+		log_error(
+			"too many claims: devices whose set did not fit may claim nothing (%d "
+			"patterns)",
+			CLAIM_PATTERNS_MAX
+		);
+	}
+}
+
 static void transfer_end(struct control *c, const struct channel_message *m) {
 	if (c->full)
 		control_ack(
@@ -82,10 +98,16 @@ void control_take_registry(struct control *c, const struct channel_message *m) {
 		device_table_whole_begin(c->table);
 		c->whole = true;
 	}
-	if (m->type == CHANNEL_DEVICES)
+	if (m->type == CHANNEL_CLAIMS)
+		take_claims(c, m);
+	if (m->type == CHANNEL_DEVICES && m->count > 0) {
+		claims_end(c->claims); // findable before anybody who refers to them
 		take_devices(c, m);
+	}
 	if ((m->header->flags & CHANNEL_FLAG_LAST) == 0)
 		return;
+	claims_end(c->claims);
+	c->claims_open = false;
 	if (c->whole)
 		device_table_whole_end(c->table);
 	c->whole = false;

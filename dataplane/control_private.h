@@ -6,6 +6,7 @@
 #include "config/config.h"
 #include "controlplane/api/channel.h"
 #include "dataplane/control.h"
+#include "dataplane/flow_desk.h"
 #include "dataplane/letters/letters.h"
 #include "dataplane/loading.h"
 
@@ -14,10 +15,30 @@
 
 #define CONTROL_REPORTS_PER_TURN 2048
 
+// A question to the workers' desks.
+struct control_question {
+	bool open;
+	bool ended; // all desks have answered; the end has to be told
+	bool abandoned; // nobody waits for it any more
+	enum flow_desk_kind kind;
+	uint16_t worker; // being asked
+	uint64_t seq;
+	uint64_t from; // place at the first worker
+	uint64_t hits;
+	uint32_t left; // of a list
+	uint32_t held_count;
+	struct channel_flow_query filter;
+	struct channel_flow held[CHANNEL_MESSAGE_MAX / sizeof(struct channel_flow)];
+};
+
 struct control {
 	const struct config *config;
 	struct device_table *table;
 	struct blocks *blocks;
+	struct claims *claims;
+	struct flow_book *books[WORKERS_MAX];
+	struct flow_desk *desks[WORKERS_MAX];
+	struct control_question question, question_next;
 	struct gate *gates[WORKERS_MAX];
 	struct gate *gate_memory;
 	uint16_t workers;
@@ -41,6 +62,8 @@ struct control {
 	int connect_errno; // of the last try, to say it once
 	bool full; // the table, said once
 	bool blocks_old; // the file is older than the blocks
+	uint64_t claims_registry; // whose numbers the claim sets have
+	bool claims_open, claims_full;
 	bool whole; // the transfer in progress replaces everything
 	struct device_report reports[CONTROL_REPORTS_PER_TURN];
 	_Alignas(8) uint8_t out[CHANNEL_MESSAGE_MAX];
@@ -102,6 +125,9 @@ void control_letters_end(struct control *c);
 // --- control_flows.c
 
 void control_take_flow_list(struct control *c, const struct channel_message *m);
+void control_take_flow_action(struct control *c, const struct channel_message *m);
+void control_flows_turn(struct control *c);
+void control_flows_disconnected(struct control *c);
 
 // --- control_reports.c
 

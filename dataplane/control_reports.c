@@ -57,10 +57,8 @@ static void devices_report(struct event_batch *b) {
 
 	for (uint32_t i = 0; i < n; i++) {
 		struct device_report *r = &c->reports[i];
-		const char *reason = r->event.kind != EVENT_REFUSED ? ""
-			: r->reason < REFUSE_REASON_COUNT
-			? refuse_reason_label((enum refuse_reason)r->reason)
-			: shed_reason_label(SHED_QUOTA);
+		const char *reason =
+			r->event.kind != EVENT_REFUSED ? "" : gate_reason_label(r->reason);
 		snprintf(
 			r->event.transport,
 			sizeof(r->event.transport),

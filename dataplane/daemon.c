@@ -195,6 +195,7 @@ static int shared_start(struct daemon *d, char *why, size_t why_len) {
 	} else {
 		s->gates = control_gates(d->control);
 		s->blocks = control_blocks(d->control);
+		s->desks = control_desks(d->control);
 	}
 	return ret;
 }
@@ -347,6 +348,8 @@ static bool wait_for_work(struct daemon *d, int timeout_ms) {
 }
 
 static int turn_ms(const struct daemon *d) {
+	if (control_busy(d->control))
+		return 1;
 	if (control_loading(d->control))
 		return LOADING_EVERY_MS;
 	return d->frame_devices != nullptr ? MARKS_EVERY_MS : SUPERVISE_MS;

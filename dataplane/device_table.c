@@ -50,6 +50,9 @@ struct slot {
 	_Atomic uint8_t transport;
 	uint8_t reserved3[2];
 	struct channel_address peer;
+	_Atomic uint32_t live; // connections
+	_Atomic uint32_t connects; // since the last report
+	_Atomic uint32_t disconnects;
 };
 static_assert(sizeof(struct slot) == 256);
 
@@ -63,6 +66,7 @@ struct device_table {
 	size_t bytes;
 	// [c>w]
 	alignas(64) _Atomic uint32_t generation;
+	_Atomic uint32_t standing;
 	// [c]
 	alignas(64) uint32_t count;
 	uint32_t high; // slots ever used
@@ -332,7 +336,59 @@ void device_table_refused(
 	mark_dirty(t, slot);
 }
 
+static bool live_add(struct slot *s, uint32_t most) {
+	uint32_t live = atomic_fetch_add_explicit(&s->live, 1, memory_order_relaxed);
+
+	if (most == 0 || live < most)
+		return true;
+	atomic_fetch_sub_explicit(&s->live, 1, memory_order_relaxed);
+	return false;
+}
+
+bool device_connect(
+	struct device_table *t,
+	const struct device_entry *e,
+	const struct device_contact *c,
+	uint32_t *sequence
+) {
+	struct slot *s = &t->slots[e->slot];
+
+	*sequence = atomic_load_explicit(&s->sequence, memory_order_acquire);
+	contact(s, c);
+	if (!live_add(s, e->connections))
+		return false;
+	atomic_fetch_add_explicit(&s->connects, 1, memory_order_relaxed);
+	mark_dirty(t, e->slot);
+	return true;
+}
+
+void device_disconnect(struct device_table *t, uint32_t slot, uint32_t sequence, int64_t wall_ns) {
+	struct slot *s = &t->slots[slot];
+
+	if (atomic_load_explicit(&s->sequence, memory_order_acquire) != sequence)
+		return;
+	uint32_t live = atomic_load_explicit(&s->live, memory_order_relaxed);
+	while (live > 0
+	       && !atomic_compare_exchange_weak_explicit(
+		       &s->live, &live, live - 1, memory_order_relaxed, memory_order_relaxed
+	       ))
+		;
+	atomic_store_explicit(&s->seen_ns, wall_ns, memory_order_relaxed);
+	atomic_fetch_add_explicit(&s->disconnects, 1, memory_order_relaxed);
+	mark_dirty(t, slot);
+}
+
+uint32_t device_table_standing(const struct device_table *t) {
+	return atomic_load_explicit(&t->standing, memory_order_acquire);
+}
+
 // --- the main thread's changes
+
+void device_table_standing_bump(struct device_table *t) {
+	uint32_t n = atomic_load_explicit(&t->standing, memory_order_relaxed);
+
+	atomic_store_explicit(&t->standing, n + 1, memory_order_release);
+}
 
 static _Atomic uint64_t *index_now(struct device_table *t) {
 	return t->index[atomic_load_explicit(&t->generation, memory_order_relaxed) & 1];
@@ -437,6 +493,8 @@ static int device_put(struct device_table *t, const struct channel_device *d, ui
 			&t->slots[(uint32_t)atomic_load_explicit(b, memory_order_relaxed) - 1];
 		slot_limits(t, s, d);
 		s->mark = t->mark;
+		if (d->state != DEVICE_ACTIVE)
+			device_table_standing_bump(t);
 		return 0;
 	}
 	if (t->free_count > 0)
@@ -463,6 +521,7 @@ static void slot_release(struct device_table *t, uint32_t slot, _Atomic uint64_t
 	struct slot *s = &t->slots[slot];
 
 	atomic_store_explicit(bucket, BUCKET_DELETED, memory_order_release);
+	device_table_standing_bump(t);
 	slot_write_begin(s);
 	s->used = 0;
 	memset(s->name, 0, sizeof(s->name));
@@ -472,6 +531,9 @@ static void slot_release(struct device_table *t, uint32_t slot, _Atomic uint64_t
 	atomic_store_explicit(&s->bytes, 0, memory_order_relaxed);
 	atomic_store_explicit(&s->refusals, 0, memory_order_relaxed);
 	atomic_store_explicit(&s->flips, 0, memory_order_relaxed);
+	atomic_store_explicit(&s->live, 0, memory_order_relaxed);
+	atomic_store_explicit(&s->connects, 0, memory_order_relaxed);
+	atomic_store_explicit(&s->disconnects, 0, memory_order_relaxed);
 	atomic_store_explicit(&s->seen_ns, 0, memory_order_relaxed);
 	atomic_store_explicit(&s->records_total, 0, memory_order_relaxed);
 	atomic_store_explicit(&s->bytes_total, 0, memory_order_relaxed);
@@ -562,14 +624,31 @@ report_of(struct device_report *r, const struct slot *s, enum channel_event_kind
 	return r;
 }
 
+static void connection_report(
+	struct device_report *r,
+	const struct slot *s,
+	enum channel_event_kind kind,
+	uint32_t times
+) {
+	report_of(r, s, kind);
+	r->event.repeated = times;
+	r->event.connections = atomic_load_explicit(&s->live, memory_order_relaxed);
+}
+
 static uint32_t slot_report(struct slot *s, struct device_report *out) {
 	uint64_t records = atomic_exchange_explicit(&s->records, 0, memory_order_relaxed);
 	uint64_t bytes = atomic_exchange_explicit(&s->bytes, 0, memory_order_relaxed);
 	uint32_t refusals = atomic_exchange_explicit(&s->refusals, 0, memory_order_relaxed);
 	uint32_t n = 0;
 
+	uint32_t connects = atomic_exchange_explicit(&s->connects, 0, memory_order_relaxed);
+	uint32_t disconnects = atomic_exchange_explicit(&s->disconnects, 0, memory_order_relaxed);
 	if (s->used == 0)
 		return 0;
+	if (connects > 0)
+		connection_report(&out[n++], s, EVENT_CONNECTED, connects);
+	if (disconnects > 0)
+		connection_report(&out[n++], s, EVENT_DISCONNECTED, disconnects);
 	if (records > 0 || bytes > 0) {
 		struct device_report *r = report_of(&out[n++], s, EVENT_SEEN);
 		r->event.records = records;
@@ -595,7 +674,7 @@ uint32_t device_table_report(struct device_table *t, struct device_report *out, 
 		uint64_t at = (t->report_word + i) % words;
 		if (atomic_load_explicit(&t->dirty[at], memory_order_relaxed) == 0)
 			continue;
-		if (n + 3 * 64 > max) {
+		if (n + DEVICE_REPORT_MIN > max) {
 			t->report_word = at;
 			return max;
 		}
@@ -631,55 +710,4 @@ bool device_table_next(const struct device_table *t, uint32_t *at, struct channe
 		return true;
 	}
 	return false;
-}
-
-static bool
-address_inside(const struct channel_address *prefix, const struct channel_address *address) {
-	uint32_t whole = prefix->prefix_len / 8, rest = prefix->prefix_len % 8;
-
-	if (prefix->family == 0)
-		return true;
-	if (prefix->family != address->family || memcmp(prefix->bytes, address->bytes, whole) != 0)
-		return false;
-	return rest == 0 || ((prefix->bytes[whole] ^ address->bytes[whole]) >> (8 - rest)) == 0;
-}
-
-static bool flow_wanted(const struct slot *s, const struct channel_flow_query *q) {
-	if (s->used == 0 || atomic_load_explicit(&s->seen_ns, memory_order_relaxed) == 0)
-		return false;
-	if (q->device_len > 0
-	    && (s->name_len != q->device_len || memcmp(s->name, q->device, q->device_len) != 0))
-		return false;
-	return address_inside(&q->peer, &s->peer);
-}
-
-uint32_t device_table_flows(
-	const struct device_table *t,
-	const struct channel_flow_query *q,
-	uint32_t *at,
-	struct channel_flow *out,
-	uint32_t max,
-	bool *more
-) {
-	uint32_t n = 0;
-
-	for (; *at < t->high && n < max; (*at)++) {
-		const struct slot *s = &t->slots[*at];
-		if (!flow_wanted(s, q))
-			continue;
-		struct channel_flow *f = &out[n++];
-		*f = (struct channel_flow) {
-			.cursor = *at + 1,
-			.device_len = s->name_len,
-			.peer = s->peer,
-			.records = atomic_load_explicit(&s->records_total, memory_order_relaxed),
-			.bytes = atomic_load_explicit(&s->bytes_total, memory_order_relaxed),
-			.drops = atomic_load_explicit(&s->drops_total, memory_order_relaxed),
-			.seen_ns = atomic_load_explicit(&s->seen_ns, memory_order_relaxed),
-		};
-		memcpy(f->device, s->name, s->name_len);
-		f->transport[0] = (char)atomic_load_explicit(&s->transport, memory_order_relaxed);
-	}
-	*more = *at < t->high;
-	return n;
 }

@@ -82,7 +82,26 @@ void device_table_refused(
 	uint8_t reason
 );
 
+// A connection of the device has been accepted or has ended. device_connect() says no, and counts
+// nothing, if the device has as many as it may have (0: any number); a race between two workers may
+// let one too many through. Ends are told with the slot's sequence that connect gave: a slot that
+// has changed hands since is left alone.
+bool device_connect(
+	struct device_table *t,
+	const struct device_entry *e,
+	const struct device_contact *c,
+	uint32_t *sequence
+);
+void device_disconnect(struct device_table *t, uint32_t slot, uint32_t sequence, int64_t wall_ns);
+
+// Counted up whenever a device that might send may not any more: live connections have to be looked
+// at again.
+uint32_t device_table_standing(const struct device_table *t);
+
 // --- main thread
+
+// Something else than a device's state speaks against it now: a credential has gone.
+void device_table_standing_bump(struct device_table *t);
 
 // Apply in place. -ENOSPC: the table is full (the first that did not fit and all after it are
 // missing). `whole` brackets: begin, apply..., end drops what was not mentioned.
@@ -98,8 +117,10 @@ uint64_t device_table_version(const struct device_table *t);
 uint64_t device_table_registry(const struct device_table *t);
 
 // What devices did since the last report: at most `max` events, EVENT_SEEN with counters,
-// EVENT_REFUSED with how often and the last reason's number in reason[0], EVENT_CLONED. Returns the
-// number; `max` means there is more.
+// EVENT_REFUSED with how often and the last reason's number, EVENT_CONNECTED and EVENT_DISCONNECTED
+// with how often and how many connections there are now, EVENT_CLONED. Returns the number; `max`
+// means there is more.
+#define DEVICE_REPORT_MIN (5 * 64) // five kinds of 64 devices: `max` is at least this
 struct device_report {
 	struct channel_event event;
 	uint8_t transport;
@@ -109,18 +130,6 @@ uint32_t device_table_report(struct device_table *t, struct device_report *out, 
 
 // The next device from *at on (0 at first) as a message element; false at the end.
 bool device_table_next(const struct device_table *t, uint32_t *at, struct channel_device *out);
-
-// Devices heard of since the start that fit the query, as flows; `*at` goes on where the last call
-// ended. Looks at a bounded number of slots per call: *more says whether there are others. The
-// transport's number is in transport[0].
-uint32_t device_table_flows(
-	const struct device_table *t,
-	const struct channel_flow_query *q,
-	uint32_t *at,
-	struct channel_flow *out,
-	uint32_t max,
-	bool *more
-);
 
 // Snapshot file (device_snapshot.c): written aside, flushed, renamed. Load checks magic, size and
 // CRCs and changes nothing unless all of it is good: -EBADMSG.

@@ -8,6 +8,12 @@ static void count(_Atomic uint64_t *counter) {
 	atomic_store_explicit(counter, n + 1, memory_order_relaxed); // one writer
 }
 
+const char *gate_reason_label(uint8_t reason) {
+	if (reason < REFUSE_REASON_COUNT)
+		return refuse_reason_label((enum refuse_reason)reason);
+	return reason == GATE_REASON_QUOTA ? shed_reason_label(SHED_QUOTA) : "connections";
+}
+
 static struct channel_address peer_of(const struct message *m) {
 	struct channel_address a = {
 		.family = m->peer.len == 4 ? 4 : 6,
@@ -58,73 +64,145 @@ static void judge_unknown(struct gate *g, struct judgement *j) {
 	j->rc = j->message->unknown == UNKNOWN_RULE_PENDING ? JUDGED_STATE : JUDGED_UNKNOWN;
 }
 
-static void judge_known(struct gate *g, struct judgement *j, const struct device_entry *e) {
-	struct device_contact c = {
-		.peer_hash = peer_hash(j->message),
-		.transport = j->message->transport,
-		.peer = peer_of(j->message),
-		.wall_ns = j->message->rx_wall_ns,
+static struct device_contact contact_of(const struct message *m) {
+	return (struct device_contact) {
+		.peer_hash = peer_hash(m),
+		.transport = m->transport,
+		.peer = peer_of(m),
+		.wall_ns = m->rx_wall_ns,
 	};
+}
 
-	if (e->state != DEVICE_ACTIVE) {
-		count(&g->inactive);
-		device_table_refused(g->table, e->slot, &c, REFUSE_DEVICE_STATE);
-		j->rc = JUDGED_STATE;
-	} else if (!device_quota_take(g->table, e, j->records, j->bytes, j->message->rx_ns)) {
-		count(&g->over_quota);
-		device_table_refused(g->table, e->slot, &c, REFUSE_REASON_COUNT);
-		j->rc = JUDGED_QUOTA;
-	} else {
-		count(&g->known);
-		device_table_seen(g->table, e->slot, &c, j->records, j->bytes);
-		j->rc = JUDGED_OK;
-	}
+static void
+refuse(struct gate *g, struct judgement *j, uint32_t slot, enum judgement_rc rc, uint8_t reason) {
+	struct device_contact c = contact_of(j->message);
+
+	j->rc = rc;
+	if (slot != DEVICE_NONE)
+		device_table_refused(g->table, slot, &c, reason);
 }
 
 // What an operator or a signature has decided about the device or its address comes before what the
 // registry says of it.
-static bool judge_blocks(struct gate *g, struct judgement *j, const struct device_entry *e) {
-	struct device_contact c;
-
+static bool blocked(struct gate *g, struct judgement *j, const struct device_entry *e) {
 	if (g->blocks == NULL)
 		return false;
 	struct channel_address peer = peer_of(j->message);
-	enum block_verdict v =
-		blocks_judge(g->blocks, j->device, &peer, j->records, j->message->rx_ns);
-	if (v == BLOCK_NONE)
+	switch (blocks_judge(g->blocks, j->device, &peer, j->records, j->message->rx_ns)) {
+	case BLOCK_NONE:
 		return false;
-	j->rc = v == BLOCK_REFUSED ? JUDGED_BLOCKED : JUDGED_QUOTA;
-	if (e->slot == DEVICE_NONE)
+	case BLOCK_REFUSED:
+		refuse(g, j, e->slot, JUDGED_BLOCKED, REFUSE_BLOCKED);
 		return true;
-	c = (struct device_contact) {
-		.peer_hash = peer_hash(j->message),
-		.transport = j->message->transport,
-		.peer = peer,
-		.wall_ns = j->message->rx_wall_ns,
-	};
-	device_table_refused(
-		g->table, e->slot, &c, v == BLOCK_REFUSED ? REFUSE_BLOCKED : REFUSE_REASON_COUNT
-	);
+	case BLOCK_LIMITED:
+		count(&g->over_quota);
+		refuse(g, j, e->slot, JUDGED_QUOTA, GATE_REASON_QUOTA);
+		return true;
+	}
+	return false;
+}
+
+// May who sends this speak for the device, and use this topic or path?
+static bool claim_denied(struct gate *g, struct judgement *j, const struct device_entry *e) {
+	const struct message *m = j->message;
+	bool for_another = m->device.len > 0 && !view_equal(m->device, j->device);
+	struct view who = for_another ? m->device : j->device;
+	struct device_entry sender = *e;
+
+	if (for_another) {
+		device_table_lookup(g->table, &who, 1, &sender);
+		if (sender.slot == DEVICE_NONE || sender.state != DEVICE_ACTIVE || g->claims == NULL
+		    || !claims_allow(g->claims, sender.claims, CLAIM_ID, who, j->device)) {
+			refuse(g, j, sender.slot, JUDGED_CLAIM, REFUSE_CLAIM);
+			return true;
+		}
+	}
+	if (sender.slot == DEVICE_NONE || sender.claims == 0
+	    || (m->transport != TRANSPORT_MQTT && m->transport != TRANSPORT_COAP))
+		return false;
+	enum claim_kind kind = m->transport == TRANSPORT_MQTT ? CLAIM_TOPIC : CLAIM_PATH;
+	if (g->claims != NULL && claims_allow(g->claims, sender.claims, kind, who, m->path))
+		return false;
+	refuse(g, j, sender.slot, JUDGED_CLAIM, REFUSE_CLAIM);
 	return true;
+}
+
+static void judge_known(struct gate *g, struct judgement *j, const struct device_entry *e) {
+	if (e->state != DEVICE_ACTIVE) {
+		count(&g->inactive);
+		refuse(g, j, e->slot, JUDGED_STATE, REFUSE_DEVICE_STATE);
+		return;
+	}
+	if (claim_denied(g, j, e)) {
+		count(&g->claims_denied);
+		return;
+	}
+	if (!device_quota_take(g->table, e, j->records, j->bytes, j->message->rx_ns)) {
+		count(&g->over_quota);
+		refuse(g, j, e->slot, JUDGED_QUOTA, GATE_REASON_QUOTA);
+		return;
+	}
+	struct device_contact c = contact_of(j->message);
+	count(&g->known);
+	device_table_seen(g->table, e->slot, &c, j->records, j->bytes);
+	j->rc = JUDGED_OK;
+}
+
+static void judge(struct gate *g, struct judgement *j, const struct device_entry *e) {
+	if (blocked(g, j, e))
+		return;
+	if (e->slot != DEVICE_NONE) {
+		judge_known(g, j, e);
+		return;
+	}
+	if (j->message->device.len > 0 && !view_equal(j->message->device, j->device)
+	    && claim_denied(g, j, e)) {
+		count(&g->claims_denied);
+		return;
+	}
+	judge_unknown(g, j);
+}
+
+static struct flow_id flow_of(const struct judgement *j) {
+	return (struct flow_id) {
+		.peer = peer_of(j->message),
+		.device = j->device,
+		.transport = j->message->transport,
+	};
+}
+
+static void flow_count(struct gate *g, const struct judgement *j, uint64_t hash) {
+	struct flow_id id = flow_of(j);
+	struct flow_entry *e = flow_book_entry(g->book, hash, &id);
+
+	e->port = j->message->peer_port;
+	e->seen_ns = j->message->rx_wall_ns;
+	if (j->rc == JUDGED_OK) {
+		e->records += j->records;
+		e->bytes += j->bytes;
+	} else {
+		e->drops++;
+	}
 }
 
 void gate_judge(void *gate, struct judgement *j, uint32_t n) {
 	struct device_entry entries[DEVICE_BURST];
 	struct view names[DEVICE_BURST] = {0};
+	uint64_t hashes[DEVICE_BURST];
 	struct gate *g = gate;
 
 	static_assert(JUDGEMENTS_MAX <= DEVICE_BURST);
 	for (uint32_t i = 0; i < n; i++)
 		names[i] = j[i].device;
-	device_table_lookup(g->table, names, n, entries);
-	for (uint32_t i = 0; i < n; i++) {
-		if (judge_blocks(g, &j[i], &entries[i]))
-			continue;
-		if (entries[i].slot == DEVICE_NONE)
-			judge_unknown(g, &j[i]);
-		else
-			judge_known(g, &j[i], &entries[i]);
+	for (uint32_t i = 0; g->book != NULL && i < n; i++) {
+		struct flow_id id = flow_of(&j[i]);
+		hashes[i] = flow_book_hash(g->book, &id);
 	}
+	device_table_lookup(g->table, names, n, entries);
+	for (uint32_t i = 0; i < n; i++)
+		judge(g, &j[i], &entries[i]);
+	for (uint32_t i = 0; g->book != NULL && i < n; i++)
+		flow_count(g, &j[i], hashes[i]);
 }
 
 uint32_t gate_notes_take(struct gate *g, struct gate_note *out, uint32_t max) {

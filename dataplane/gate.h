@@ -4,13 +4,20 @@
 #pragma once
 
 #include "dataplane/blocks.h"
+#include "dataplane/claims.h"
 #include "dataplane/device_table.h"
+#include "dataplane/flow_book.h"
 #include "pipelines/authorize.h"
 
 #include <stdatomic.h>
 #include <stdint.h>
 
 #define GATE_NOTES 256
+
+// Reasons of device_table_refused() that are no refusal of a message.
+#define GATE_REASON_QUOTA (REFUSE_REASON_COUNT)
+#define GATE_REASON_CONNECTIONS (REFUSE_REASON_COUNT + 1)
+const char *gate_reason_label(uint8_t reason);
 
 // A device that the table does not have: there is no slot to note it in.
 struct gate_note {
@@ -26,12 +33,14 @@ struct gate {
 	// [fixed]
 	struct device_table *table;
 	struct blocks *blocks; // NULL: none
+	struct claims *claims; // NULL: nobody may claim more than its own id
+	struct flow_book *book; // this worker's; NULL: flows are not noted
 	uint16_t worker;
 	// [w>c] a ring: when it is full, notes are lost and counted, devices are refused all the
 	// same
 	alignas(64) _Atomic uint32_t head; // worker writes
 	_Atomic uint64_t notes_lost;
-	_Atomic uint64_t known, unknown, inactive, over_quota;
+	_Atomic uint64_t known, unknown, inactive, over_quota, claims_denied;
 	// [c>w]
 	alignas(64) _Atomic uint32_t tail;
 	struct gate_note notes[GATE_NOTES];

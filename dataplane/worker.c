@@ -326,6 +326,8 @@ int worker_loop(void *worker) {
 			clock_follow(w);
 			settings_follow(w);
 			report_answer(w);
+			if (adapters_wanted(w->adapters))
+				w->due_ns = 0;
 		}
 		w->now_ns = clock_now_ns(w->clock);
 		if (turn(w, draining) > 0) {

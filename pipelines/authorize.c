@@ -24,6 +24,9 @@ static void verdict_apply(struct item *it, enum judgement_rc rc) {
 	case JUDGED_STATE:
 		item_refuse(it, REFUSE_DEVICE_STATE, PAYLOAD_OK, STAGE);
 		return;
+	case JUDGED_CLAIM:
+		item_refuse(it, REFUSE_CLAIM, PAYLOAD_OK, STAGE);
+		return;
 	case JUDGED_BLOCKED:
 		item_refuse(it, REFUSE_BLOCKED, PAYLOAD_OK, STAGE);
 		return;
@@ -69,11 +72,24 @@ static void item_add(struct docket *d, uint16_t item) {
 	}
 }
 
+static bool speaks_for_another(const struct burst *b, const struct item *it) {
+	const struct record *r = &b->records[it->first_record];
+
+	for (uint16_t i = 0; it->m.device.len > 0 && i < it->record_count; i++)
+		if (!view_equal(r[i].device, it->m.device))
+			return true;
+	return false;
+}
+
 void authorize_burst(struct burst *b, uint16_t from, uint16_t to, const struct authority *a) {
 	struct docket d;
 
-	if (a->judge == NULL)
+	if (a->judge == NULL) {
+		for (uint16_t i = from; i < to; i++)
+			if (b->items[i].state == ITEM_GOING && speaks_for_another(b, &b->items[i]))
+				verdict_apply(&b->items[i], JUDGED_CLAIM);
 		return;
+	}
 	d.burst = b;
 	d.authority = a;
 	d.count = 0;

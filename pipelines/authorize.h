@@ -13,6 +13,7 @@ enum judgement_rc : uint8_t {
 	JUDGED_OK,
 	JUDGED_UNKNOWN, // REFUSE_DEVICE_UNKNOWN
 	JUDGED_STATE, // REFUSE_DEVICE_STATE: pending, suspended, revoked
+	JUDGED_CLAIM, // REFUSE_CLAIM: not this topic, path or other device
 	JUDGED_BLOCKED, // REFUSE_BLOCKED
 	JUDGED_QUOTA, // SHED_QUOTA: later
 };
@@ -35,5 +36,6 @@ struct authority {
 };
 
 // Ends the items of [from, to) whose devices may not send. A message is refused if any of its
-// devices is.
+// devices is. A message whose transport has established another device than its records are of
+// (message.device) needs an authority that allows it.
 void authorize_burst(struct burst *b, uint16_t from, uint16_t to, const struct authority *a);

@@ -117,7 +117,8 @@ static struct view message_claim(struct item *it) {
 	}
 }
 
-// An authenticated identity is the device; path and payload only claim, and may claim no other.
+// An authenticated identity is the device; path and payload only claim. Whether they may claim
+// another is the authorize stage's question.
 static bool record_device(struct item *it, struct record *rec, struct view claim) {
 	const struct message *m = &it->m;
 	bool payload_names = m->profile->device_from == DEVICE_FROM_PAYLOAD;
@@ -128,11 +129,7 @@ static bool record_device(struct item *it, struct record *rec, struct view claim
 		rec->claimed = rec->reading->device;
 
 	if (m->device.len > 0) {
-		rec->device = m->device;
-		if (claim.len > 0 && !view_equal(claim, m->device)) {
-			item_refuse(it, REFUSE_CLAIM, PAYLOAD_OK, STAGE);
-			return false;
-		}
+		rec->device = claim.len > 0 ? claim : m->device;
 	} else {
 		rec->device = claim;
 	}

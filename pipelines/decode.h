@@ -5,8 +5,8 @@
 #include "pipelines/burst.h"
 
 // Decode items [from, b->item_count) until b->readings is full; returns the index of the first
-// item not decoded (at least from + 1). Items end as REFUSE_MALFORMED, REFUSE_NO_DEVICE or
-// REFUSE_CLAIM.
+// item not decoded (at least from + 1). Items end as REFUSE_MALFORMED or
+// REFUSE_NO_DEVICE.
 uint16_t decode_burst(struct payload_decoder *d, struct burst *b, uint16_t from);
 
 // Text of an IPv4 or IPv6 address (RFC 5952) into `out`; returns its length, 0 if `address` is

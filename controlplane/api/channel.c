@@ -115,6 +115,7 @@ static bool element_ok(enum channel_type type, const void *e) {
 		return TERMINATED(((const struct channel_counter *)e)->name);
 	case CHANNEL_FLOW_LIST:
 		return ((const struct channel_flow_query *)e)->device_len <= CHANNEL_NAME_MAX
+			&& TERMINATED(((const struct channel_flow_query *)e)->transport_label)
 			&& address_ok(&((const struct channel_flow_query *)e)->peer);
 	case CHANNEL_FLOWS:
 		return flow_ok(e);

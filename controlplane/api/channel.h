@@ -243,12 +243,15 @@ static_assert(sizeof(struct channel_counter) == 128);
 struct channel_flow_query {
 	char device[CHANNEL_NAME_MAX]; // empty: any
 	uint8_t device_len;
-	uint8_t reserved[3];
+	uint8_t transport; // sluiced's number + 1, 0: any; not read from the channel
+	uint8_t by_realm; // peer.realm counts
+	uint8_t reserved;
 	uint32_t limit;
 	struct channel_address peer; // family 0: any
 	uint64_t cursor; // 0 at first, then from the last FLOWS
+	char transport_label[8]; // empty: any
 };
-static_assert(sizeof(struct channel_flow_query) == 104);
+static_assert(sizeof(struct channel_flow_query) == 112);
 
 struct channel_flow {
 	uint64_t cursor; // where to go on after this one; in the last element of the last message 0
@@ -290,7 +293,8 @@ static_assert(sizeof(struct channel_block) == 184);
 struct channel_flow_action {
 	char device[CHANNEL_NAME_MAX]; // empty: by address
 	uint8_t device_len;
-	uint8_t reserved[3];
+	uint8_t by_realm; // peer.realm counts
+	uint8_t reserved[2];
 	struct channel_address peer;
 };
 static_assert(sizeof(struct channel_flow_action) == 92);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/datagram.h"
+#include "dataplane/flow_desk.h"
 #include "dataplane/mqtt/adapter.h"
 #include "dataplane/mqtt/shared.h"
 #include "dataplane/packet.h"
@@ -77,6 +78,38 @@ static void on_connected(void *owner, uint32_t index) {
 	struct mqtt_adapter *a = owner;
 
 	tcp_authenticated(a->tcp, conn_of(a, index));
+}
+
+static bool key_of(void *owner, uint32_t index, struct flow_key *out) {
+	struct mqtt_adapter *a = owner;
+
+	return tcp_key(a->tcp, conn_of(a, index), out);
+}
+
+static enum mqtt_refusal
+on_admit(void *owner, uint32_t session, uint32_t index, struct view device, bool entering) {
+	struct mqtt_adapter *a = owner;
+	struct flow_key key;
+
+	if (!key_of(a, index, &key))
+		return MQTT_REFUSAL_COUNT;
+	switch (flow_desk_admit(a->env.desk, session, device, &key, a->wall_ns, entering)) {
+	case FLOW_DESK_OK:
+		break;
+	case FLOW_DESK_NOT_ACTIVE:
+		return MQTT_REFUSED_DEVICE;
+	case FLOW_DESK_BLOCKED:
+		return MQTT_REFUSED_BLOCKED;
+	case FLOW_DESK_CONNECTIONS:
+		return MQTT_REFUSED_CONNECTIONS;
+	}
+	return MQTT_REFUSAL_COUNT;
+}
+
+static void on_left(void *owner, uint32_t session) {
+	struct mqtt_adapter *a = owner;
+
+	flow_desk_left(a->env.desk, session, a->wall_ns);
 }
 
 static struct mqtt_peer peer_of(const struct flow_key *key) {
@@ -348,6 +381,11 @@ uint64_t mqtt_adapter_poll(struct mqtt_adapter *a, uint64_t now_ns, int64_t wall
 	letters_take(a);
 	answers_take(a);
 	due = mqtt_poll(a->mqtt);
+	if (a->env.desk != nullptr) {
+		struct flow_desk_line line = {.mqtt = a->mqtt, .key = key_of, .owner = a};
+		if (flow_desk_turn(a->env.desk, &line, wall_ns))
+			due = now_ns;
+	}
 	bool more = tcp_poll(a->tcp, now_ns, POLL_TIMERS);
 	if (a->pushed)
 		run(a);
@@ -425,6 +463,12 @@ struct mqtt_live mqtt_live_of(const struct config *c) {
 	};
 }
 
+uint32_t mqtt_adapter_sessions(const struct config *c) {
+	uint32_t stored = c->mqtt.stored_sessions;
+
+	return c->mqtt.connections + (stored > 0 ? stored : c->mqtt.connections / 2);
+}
+
 static int mqtt_start(struct mqtt_adapter *a) {
 	const struct config *c = a->env.config;
 	struct mqtt_config m = mqtt_config_defaults();
@@ -443,11 +487,14 @@ static int mqtt_start(struct mqtt_adapter *a) {
 		.ledger = a->env.ledger,
 	};
 
+	if (a->env.desk != nullptr) {
+		env.admit = on_admit;
+		env.left = on_left;
+	}
 	m.worker = a->env.worker;
 	m.workers = a->env.workers;
-	uint32_t stored = c->mqtt.stored_sessions;
 	m.resident = true;
-	m.sessions = c->mqtt.connections + (stored > 0 ? stored : c->mqtt.connections / 2);
+	m.sessions = mqtt_adapter_sessions(c);
 	m.active = RTE_MIN(m.sessions, c->mqtt.busy_connections);
 	m.in_flight = c->egress.in_flight_records + m.active;
 	m.inflight_max = (uint16_t)c->mqtt.inflight_max;

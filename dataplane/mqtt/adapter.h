@@ -20,11 +20,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct flow_desk;
 struct mqtt_adapter;
 struct mqtt_live;
 struct mqtt_places;
 struct mqtt_shared;
 struct tcp_stats;
+
+// Session slots that a worker has under this configuration.
+uint32_t mqtt_adapter_sessions(const struct config *c);
 
 struct mqtt_adapter_env {
 	const struct config *config;
@@ -40,6 +44,7 @@ struct mqtt_adapter_env {
 	uint64_t appliance_epoch;
 	uint64_t now_ns;
 	struct pipeline *const *pipeline; // set before the first burst
+	struct flow_desk *desk; // who may be connected, and lists; NULL: anybody, none
 };
 
 int mqtt_adapter_create(const struct mqtt_adapter_env *env, struct mqtt_adapter **out);

@@ -36,6 +36,8 @@ void connect_reject(struct mqtt_server *m, uint32_t s, enum mqtt_refusal why) {
 	m->stats.ended[MQTT_END_REFUSED]++;
 	m->stats.connections--;
 	se->conn = MQTT_NONE;
+	if (m->env.left != nullptr)
+		m->env.left(m->env.owner, s);
 	m->env.close(m->env.owner, conn);
 }
 
@@ -260,9 +262,27 @@ static void send_connack(struct mqtt_server *m, uint32_t s) {
 	session_send(m, s, out, n);
 }
 
+// True if it was refused.
+static bool turned_away(struct mqtt_server *m, uint32_t s, bool entering) {
+	struct session *se = session_at(m, s);
+	uint32_t used = m->arena_used;
+
+	if (m->env.admit == nullptr || se->conn == MQTT_NONE)
+		return false;
+	enum mqtt_refusal why =
+		m->env.admit(m->env.owner, s, se->conn, session_device(m, s), entering);
+	m->arena_used = used;
+	if (why == MQTT_REFUSAL_COUNT)
+		return false;
+	connect_refuse(m, s, why);
+	return true;
+}
+
 static void finish(struct mqtt_server *m, uint32_t s) {
 	struct session *se = session_at(m, s);
 
+	if (turned_away(m, s, true))
+		return;
 	if ((se->flags & SESSION_RESUMED) == 0)
 		se->epoch = epoch_new(m);
 	se->state = SESSION_LIVE;
@@ -287,8 +307,11 @@ static void finish(struct mqtt_server *m, uint32_t s) {
 
 static void claim(struct mqtt_server *m, uint32_t s) {
 	struct session *se = session_at(m, s);
-	enum mqtt_claim c = takeover_claim(m, s);
+	enum mqtt_claim c;
 
+	if (turned_away(m, s, false))
+		return;
+	c = takeover_claim(m, s);
 	switch (c) {
 	case MQTT_CLAIM_NEW:
 		finish(m, s);
@@ -318,7 +341,8 @@ void connect_claimed(struct mqtt_server *m, uint32_t s) {
 		return;
 	}
 	finish(m, s);
-	if (conn != MQTT_NONE)
+	if (conn != MQTT_NONE && session_at(m, s)->state == SESSION_LIVE
+	    && session_at(m, s)->conn == conn)
 		m->env.resume(m->env.owner, conn);
 }
 

@@ -54,6 +54,9 @@ struct mqtt_server;
 	X(MQTT_END_BACKPRESSURE, "waited-too-long", 0x97)                                          \
 	X(MQTT_END_NO_MEMORY, "no-memory", 0x97)                                                   \
 	X(MQTT_END_NOT_ADMITTED, "no-longer-admitted", 0x87)                                       \
+	X(MQTT_END_NOT_ALLOWED, "device-not-active", 0x87)                                         \
+	X(MQTT_END_BLOCKED, "blocked", 0x98)                                                       \
+	X(MQTT_END_DROPPED, "dropped-by-operator", 0x98)                                           \
 	X(MQTT_END_SHUTDOWN, "shutdown", 0x8b)
 
 enum mqtt_end : uint8_t {
@@ -75,6 +78,9 @@ enum mqtt_end : uint8_t {
 	X(MQTT_REFUSED_AUTH_BUSY, "auth-busy", 0x89)                                               \
 	X(MQTT_REFUSED_FULL, "sessions-full", 0x97)                                                \
 	X(MQTT_REFUSED_WILL, "will-too-large", 0x97)                                               \
+	X(MQTT_REFUSED_DEVICE, "device-not-active", 0x87)                                          \
+	X(MQTT_REFUSED_BLOCKED, "blocked", 0x8a)                                                   \
+	X(MQTT_REFUSED_CONNECTIONS, "too-many-connections", 0x97)                                  \
 	X(MQTT_REFUSED_TIMEOUT, "no-answer-in-time", 0x89)
 
 enum mqtt_refusal : uint8_t {
@@ -180,6 +186,17 @@ struct mqtt_env {
 	void (*close)(void *owner, uint32_t conn);
 	// CONNECT was accepted. May be NULL.
 	void (*connected)(void *owner, uint32_t conn);
+	// May `device` (empty if the transport does not know it) be connected? MQTT_REFUSAL_COUNT:
+	// yes. Asked when it is authenticated, and with `entering` just before it is accepted: from
+	// then on it counts as a connection until left(). May be NULL.
+	enum mqtt_refusal (*admit)(
+		void *owner,
+		uint32_t session,
+		uint32_t conn,
+		struct view device,
+		bool entering
+	);
+	void (*left)(void *owner, uint32_t session); // the connection is over; NULL as admit is
 	// Offer again what mqtt_input() did not take (or nothing, if that was all).
 	void (*resume)(void *owner, uint32_t conn);
 	void (*submit)(void *owner, const struct message *m);
@@ -278,6 +295,26 @@ uint64_t mqtt_poll(struct mqtt_server *m);
 
 // End every connection (0x8b), `budget` per call; true when none is left.
 bool mqtt_shutdown(struct mqtt_server *m, uint32_t budget);
+
+// A live session as others may see it; `device` lives during the call only.
+struct mqtt_visit {
+	uint32_t session;
+	uint32_t conn;
+	struct view device; // empty if the transport does not know it
+	enum unknown_rule unknown; // of its listener
+	uint32_t idle_ms; // since the last whole packet
+	uint32_t messages; // of this session so far
+};
+
+// Visit the live sessions among the next `most` slots; the answer ends the session, MQTT_END_COUNT
+// does not. Returns where to go on, MQTT_NONE at the end. Between bursts only.
+uint32_t mqtt_walk(
+	struct mqtt_server *m,
+	uint32_t from,
+	uint32_t most,
+	enum mqtt_end (*visit)(void *visitor, const struct mqtt_visit *v),
+	void *visitor
+);
 
 // No message of ours waits for a verdict or for room.
 bool mqtt_idle(const struct mqtt_server *m);

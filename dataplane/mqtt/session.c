@@ -279,6 +279,8 @@ void session_detach(struct mqtt_server *m, uint32_t s, enum mqtt_end why) {
 	m->stats.ended[why]++;
 	m->stats.connections--;
 	se->conn = MQTT_NONE;
+	if (m->env.left != nullptr)
+		m->env.left(m->env.owner, s);
 	se->flags &= (uint8_t)~SESSION_DOOMED;
 	if (se->state == SESSION_CLAIM) {
 		se->flags |= SESSION_ORPHAN; // its slot has to wait for the directory's answer

@@ -143,28 +143,28 @@ static void a_quota_lets_a_second_through_and_then_its_rate(void **) {
 
 static void contacts_are_reported_once(void **) {
 	struct device_contact a = {.peer_hash = 1, .wall_ns = 1000}, b = {.peer_hash = 2};
-	struct device_report r[3 * 64];
+	struct device_report r[DEVICE_REPORT_MIN];
 
 	put("dev-1", DEVICE_ACTIVE);
 	uint32_t slot = look("dev-1").slot;
 	device_table_seen(t, slot, &a, 2, 100);
 	device_table_seen(t, slot, &a, 3, 50);
 	device_table_refused(t, slot, &a, 5);
-	assert_int_equal(device_table_report(t, r, 3 * 64), 2);
+	assert_int_equal(device_table_report(t, r, DEVICE_REPORT_MIN), 2);
 	assert_int_equal(r[0].event.records, 5);
 	assert_int_equal(r[0].event.bytes, 150);
 	assert_int_equal(r[1].event.kind, EVENT_REFUSED);
 	assert_int_equal(r[1].reason, 5);
-	assert_int_equal(device_table_report(t, r, 3 * 64), 0);
+	assert_int_equal(device_table_report(t, r, DEVICE_REPORT_MIN), 0);
 	// One that moved is not two; one that is here and there is.
 	device_table_seen(t, slot, &b, 1, 1);
-	assert_int_equal(device_table_report(t, r, 3 * 64), 1);
+	assert_int_equal(device_table_report(t, r, DEVICE_REPORT_MIN), 1);
 	for (int64_t i = 0; i < 4; i++) {
 		a.wall_ns = b.wall_ns = 2000 + i;
 		device_table_seen(t, slot, &a, 1, 1);
 		device_table_seen(t, slot, &b, 1, 1);
 	}
-	assert_int_equal(device_table_report(t, r, 3 * 64), 2);
+	assert_int_equal(device_table_report(t, r, DEVICE_REPORT_MIN), 2);
 	assert_int_equal(r[1].event.kind, EVENT_CLONED);
 }
 
@@ -266,6 +266,48 @@ static void readers_never_miss_what_is_there(void **) {
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+static void connections_are_counted_bounded_and_reported(void **) {
+	struct device_contact c = {.peer_hash = 9, .wall_ns = 1};
+	struct device_report r[DEVICE_REPORT_MIN];
+	struct channel_device d = device("dev-1", DEVICE_ACTIVE);
+	uint32_t first, second, more;
+
+	d.connections = 2;
+	assert_int_equal(device_table_apply(t, &d, 1), 0);
+	struct device_entry e = look("dev-1");
+	assert_true(device_connect(t, &e, &c, &first));
+	assert_true(device_connect(t, &e, &c, &second));
+	assert_false(device_connect(t, &e, &c, &more));
+	device_disconnect(t, e.slot, first, 2);
+	assert_int_equal(device_table_report(t, r, DEVICE_REPORT_MIN), 2);
+	assert_int_equal(r[0].event.kind, EVENT_CONNECTED);
+	assert_int_equal(r[0].event.repeated, 2);
+	assert_int_equal(r[0].event.connections, 1);
+	assert_int_equal(r[1].event.kind, EVENT_DISCONNECTED);
+	assert_true(device_connect(t, &e, &c, &more));
+	// The slot goes to another: late ends of the old device do not concern it.
+	take_away("dev-1");
+	assert_int_equal(put("dev-2", DEVICE_ACTIVE), 0);
+	struct device_entry other = look("dev-2");
+	assert_int_equal(other.slot, e.slot);
+	assert_true(device_connect(t, &other, &c, &first));
+	device_disconnect(t, e.slot, more, 3);
+	assert_int_equal(device_table_report(t, r, DEVICE_REPORT_MIN), 1);
+	assert_int_equal(r[0].event.connections, 1);
+}
+
+static void standing_changes_when_somebody_may_send_no_more(void **) {
+	assert_int_equal(put("dev-1", DEVICE_ACTIVE), 0);
+	uint32_t before = device_table_standing(t);
+	assert_int_equal(put("dev-1", DEVICE_ACTIVE), 0);
+	assert_int_equal(device_table_standing(t), before);
+	assert_int_equal(put("dev-1", DEVICE_SUSPENDED), 0);
+	assert_int_not_equal(device_table_standing(t), before);
+	before = device_table_standing(t);
+	take_away("dev-1");
+	assert_int_not_equal(device_table_standing(t), before);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		TEST(what_is_put_is_found_until_removed),
@@ -274,6 +316,8 @@ int main(void) {
 		TEST(a_whole_transfer_drops_what_it_does_not_mention),
 		TEST(a_quota_lets_a_second_through_and_then_its_rate),
 		TEST(contacts_are_reported_once),
+		TEST(connections_are_counted_bounded_and_reported),
+		TEST(standing_changes_when_somebody_may_send_no_more),
 		TEST(a_snapshot_comes_back_and_a_broken_one_changes_nothing),
 		TEST(readers_never_miss_what_is_there),
 	};
