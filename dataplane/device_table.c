@@ -1,87 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "dataplane/device_table.h"
+#include "dataplane/device_table_private.h"
 #include "parsers/siphash.h"
 
 #include <errno.h>
 #include <limits.h>
-#include <stdalign.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #define BUCKET_EMPTY 0ull
 #define BUCKET_DELETED UINT64_MAX
-#define CLONE_FLIPS 3 // A-B-A-B within the window: two places, not one that moved
 #define CLONE_WINDOW_NS (60 * 1000000000ll)
 #define QUOTA_BURST_NS 1000000000ull // a device may send one second's worth at once
 #define LOOKUP_TRIES 64 // a reader that lost its CPU may find several rebuilds behind it
-#define PROFILES_MAX 1025
-
-struct slot {
-	// [c>w] `sequence` guards who the slot belongs to: odd while that changes, which is never
-	// for a device that stays. Its limits change word by word, so that no reader ever has to
-	// wait.
-	_Atomic uint32_t sequence;
-	uint32_t mark; // [c] whole transfer that mentioned it last
-	uint64_t hash;
-	_Atomic uint64_t standing; // claims << 32 | connections << 16 | state
-	_Atomic uint64_t rates; // bytes_per_s << 32 | records_per_s
-	uint8_t used;
-	uint8_t name_len;
-	uint16_t profile; // [c] index into profiles, for the snapshot
-	char name[CHANNEL_NAME_MAX];
-
-	// [x] any worker, relaxed: counters add up; of the last contact the last writer wins, and
-	// all fields are only ever shown
-	alignas(64) _Atomic uint64_t records;
-	_Atomic uint64_t bytes;
-	_Atomic uint64_t records_due_ns; // theoretical arrival time of the next record
-	_Atomic uint64_t bytes_due_ns;
-	_Atomic uint64_t records_total;
-	_Atomic uint64_t bytes_total;
-	_Atomic int64_t seen_ns;
-	_Atomic uint32_t refusals;
-	_Atomic uint32_t peer_hash;
-	_Atomic uint32_t peer_before;
-	_Atomic uint32_t flips;
-	_Atomic uint32_t drops_total;
-	_Atomic uint8_t refused_reason;
-	_Atomic uint8_t transport;
-	uint8_t reserved3[2];
-	struct channel_address peer;
-	_Atomic uint32_t live; // connections
-	_Atomic uint32_t connects; // since the last report
-	_Atomic uint32_t disconnects;
-};
-static_assert(sizeof(struct slot) == 256);
-
-struct device_table {
-	// [fixed]
-	uint32_t capacity;
-	uint64_t bucket_mask;
-	uint64_t secret[2];
-	struct slot *slots;
-	_Atomic uint64_t *index[2];
-	size_t bytes;
-	// [c>w]
-	alignas(64) _Atomic uint32_t generation;
-	_Atomic uint32_t standing;
-	// [c]
-	alignas(64) uint32_t count;
-	uint32_t high; // slots ever used
-	uint32_t deleted; // buckets of the current index
-	uint32_t *free;
-	uint32_t free_count;
-	uint32_t mark;
-	uint64_t registry_id;
-	uint64_t version;
-	char profiles[PROFILES_MAX][32]; // [0] is none
-	uint16_t profile_count;
-	uint64_t report_word; // where the next report begins
-	// [x] bit per slot: something to report
-	alignas(64) _Atomic uint64_t *dirty;
-};
 
 static void *reserve(struct device_table *t, size_t bytes) {
 	void *p =
@@ -151,17 +82,6 @@ static uint64_t bucket_of(uint64_t hash, uint32_t slot) {
 
 // --- readers
 
-static void limits_read(const struct slot *s, struct device_entry *out) {
-	uint64_t standing = atomic_load_explicit(&s->standing, memory_order_relaxed);
-	uint64_t rates = atomic_load_explicit(&s->rates, memory_order_relaxed);
-
-	out->state = (enum device_state)(standing & 0xff);
-	out->connections = (uint16_t)(standing >> 16);
-	out->claims = (uint32_t)(standing >> 32);
-	out->records_per_s = (uint32_t)rates;
-	out->bytes_per_s = (uint32_t)(rates >> 32);
-}
-
 // True with *out filled if the slot belongs to that name. A slot that changes hands meanwhile did
 // not belong to a device that stays.
 static bool slot_read(const struct slot *s, struct view name, struct device_entry *out) {
@@ -171,7 +91,7 @@ static bool slot_read(const struct slot *s, struct view name, struct device_entr
 		return false;
 	bool same =
 		s->used != 0 && s->name_len == name.len && memcmp(s->name, name.p, name.len) == 0;
-	limits_read(s, out);
+	device_limits_read(s, out);
 	atomic_thread_fence(memory_order_acquire);
 	return same && atomic_load_explicit(&s->sequence, memory_order_relaxed) == before;
 }
@@ -608,106 +528,4 @@ uint64_t device_table_version(const struct device_table *t) {
 
 uint64_t device_table_registry(const struct device_table *t) {
 	return t->registry_id;
-}
-
-// --- reports
-
-static struct device_report *
-report_of(struct device_report *r, const struct slot *s, enum channel_event_kind kind) {
-	memset(r, 0, sizeof(*r));
-	r->event.kind = kind;
-	r->event.name_len = s->name_len;
-	memcpy(r->event.name, s->name, s->name_len);
-	r->event.wall_ns = atomic_load_explicit(&s->seen_ns, memory_order_relaxed);
-	r->event.peer = s->peer;
-	r->transport = atomic_load_explicit(&s->transport, memory_order_relaxed);
-	return r;
-}
-
-static void connection_report(
-	struct device_report *r,
-	const struct slot *s,
-	enum channel_event_kind kind,
-	uint32_t times
-) {
-	report_of(r, s, kind);
-	r->event.repeated = times;
-	r->event.connections = atomic_load_explicit(&s->live, memory_order_relaxed);
-}
-
-static uint32_t slot_report(struct slot *s, struct device_report *out) {
-	uint64_t records = atomic_exchange_explicit(&s->records, 0, memory_order_relaxed);
-	uint64_t bytes = atomic_exchange_explicit(&s->bytes, 0, memory_order_relaxed);
-	uint32_t refusals = atomic_exchange_explicit(&s->refusals, 0, memory_order_relaxed);
-	uint32_t n = 0;
-
-	uint32_t connects = atomic_exchange_explicit(&s->connects, 0, memory_order_relaxed);
-	uint32_t disconnects = atomic_exchange_explicit(&s->disconnects, 0, memory_order_relaxed);
-	if (s->used == 0)
-		return 0;
-	if (connects > 0)
-		connection_report(&out[n++], s, EVENT_CONNECTED, connects);
-	if (disconnects > 0)
-		connection_report(&out[n++], s, EVENT_DISCONNECTED, disconnects);
-	if (records > 0 || bytes > 0) {
-		struct device_report *r = report_of(&out[n++], s, EVENT_SEEN);
-		r->event.records = records;
-		r->event.bytes = bytes;
-	}
-	if (refusals > 0) {
-		struct device_report *r = report_of(&out[n++], s, EVENT_REFUSED);
-		r->event.repeated = refusals;
-		r->reason = atomic_load_explicit(&s->refused_reason, memory_order_relaxed);
-	}
-	if (atomic_load_explicit(&s->flips, memory_order_relaxed) >= CLONE_FLIPS) {
-		atomic_store_explicit(&s->flips, 0, memory_order_relaxed);
-		report_of(&out[n++], s, EVENT_CLONED);
-	}
-	return n;
-}
-
-uint32_t device_table_report(struct device_table *t, struct device_report *out, uint32_t max) {
-	uint64_t words = (t->high + 63) / 64;
-	uint32_t n = 0;
-
-	for (uint64_t i = 0; i < words; i++) {
-		uint64_t at = (t->report_word + i) % words;
-		if (atomic_load_explicit(&t->dirty[at], memory_order_relaxed) == 0)
-			continue;
-		if (n + DEVICE_REPORT_MIN > max) {
-			t->report_word = at;
-			return max;
-		}
-		uint64_t bits = atomic_exchange_explicit(&t->dirty[at], 0, memory_order_acquire);
-		for (; bits != 0; bits &= bits - 1)
-			n += slot_report(
-				&t->slots[at * 64 + (uint64_t)__builtin_ctzll(bits)], &out[n]
-			);
-	}
-	t->report_word = 0;
-	return n;
-}
-
-bool device_table_next(const struct device_table *t, uint32_t *at, struct channel_device *out) {
-	for (; *at < t->high; (*at)++) {
-		const struct slot *s = &t->slots[*at];
-		if (s->used == 0)
-			continue;
-		struct device_entry e;
-		limits_read(s, &e);
-		*out = (struct channel_device) {
-			.op = CHANNEL_PUT,
-			.name_len = s->name_len,
-			.state = e.state,
-			.connections = e.connections,
-			.records_per_s = e.records_per_s,
-			.bytes_per_s = e.bytes_per_s,
-			.claims = e.claims,
-		};
-		memcpy(out->name, s->name, sizeof(out->name));
-		memcpy(out->profile, t->profiles[s->profile], sizeof(out->profile));
-		(*at)++;
-		return true;
-	}
-	return false;
 }
