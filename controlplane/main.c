@@ -2,6 +2,7 @@
 // sluice-controld: one thread, one poll loop.
 #include "controlplane/api_health.h"
 #include "controlplane/http.h"
+#include "controlplane/secret_process.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -12,8 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -272,15 +271,12 @@ int main(int argc, char **argv) {
 	static struct control c;
 	struct http *http = NULL;
 	struct settings s;
-	struct rlimit none = {0, 0};
 	sigset_t stop;
 
 	int status = settings_read(argc, argv, &s);
 	if (status >= 0)
 		return status;
-	// Key bytes and passwords pass through: no core dumps, no ptrace by others.
-	setrlimit(RLIMIT_CORE, &none);
-	prctl(PR_SET_DUMPABLE, 0);
+	secret_process();
 	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&stop);
 	sigaddset(&stop, SIGTERM);

@@ -117,6 +117,12 @@ void counters_list(struct counter_list *l, const struct status *s, bool balanced
 		    "findings_total{finding=\"%s\",class=\"%s\"}",
 		    finding_label(f),
 		    finding_class_label(finding_class_of(f)));
+	for (uint32_t i = 0; i < s->topic_count; i++) {
+		const char *name = s->config->topics[i].name;
+		put(l, s->topics[i].delivered, false, "topic_delivered_total{topic=\"%.79s\"}", name
+		);
+		put(l, s->topics[i].refused, false, "topic_refused_total{topic=\"%.79s\"}", name);
+	}
 	put(l, s->egress.submitted, false, "egress_submitted_total");
 	put(l, s->egress.acknowledged, false, "egress_acknowledged_total");
 	put(l, s->egress.refused, false, "egress_refused_total");

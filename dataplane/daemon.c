@@ -309,6 +309,7 @@ static void status_update(struct daemon *d) {
 	status_collect(d->status, d->workers, d->ports);
 	d->status->memory.part[MEMORY_DEVICES] = control_memory(d->control);
 	egress_stats(d->egress, &d->status->egress);
+	d->status->topic_count = egress_topics(d->egress, d->status->topics, STATUS_TOPICS_MAX);
 	snprintf(path, sizeof(path), "%s/status.json", d->config->run_dir);
 	int ret = status_write_json(d->status, path);
 	if (ret != 0)

@@ -2,6 +2,7 @@
 #include "config/config.h"
 #include "dataplane/clock.h"
 #include "dataplane/egress.h"
+#include "pipelines/sink_counters.h"
 
 #include <rte_malloc.h>
 #include <rte_ring.h>
@@ -38,6 +39,10 @@ struct egress_thread {
 	// [e]
 	struct batch **held; // by worker: taken from the ring, refused by the sink with -EAGAIN
 	uint64_t entries_in; // entries the sink has or we hold, not yet reported
+	// [e>c] by topic
+	struct {
+		_Atomic(uint64_t) delivered, refused;
+	} *topics;
 	// [c>e]
 	alignas(RTE_CACHE_LINE_SIZE) atomic_bool drain;
 	atomic_bool stop;
@@ -51,6 +56,7 @@ struct egress {
 	uint16_t workers;
 	uint32_t thread_count;
 	_Atomic(uint32_t) checkpoint_ms; // [main > e]
+	uint32_t topic_count;
 	struct egress_thread *threads;
 };
 
@@ -73,7 +79,9 @@ static int rings_create(struct egress_thread *t, char *why, size_t why_len) {
 	t->batches = calloc(workers, sizeof(struct rte_ring *));
 	t->completions = calloc(workers, sizeof(struct rte_ring *));
 	t->held = calloc(workers, sizeof(struct batch *));
-	if (t->batches == nullptr || t->completions == nullptr || t->held == nullptr)
+	t->topics = calloc(t->egress->topic_count + 1, sizeof(*t->topics));
+	if (t->batches == nullptr || t->completions == nullptr || t->held == nullptr
+	    || t->topics == nullptr)
 		return -ENOMEM;
 	for (uint16_t w = 0; w < workers; w++) {
 		snprintf(name, sizeof(name), "egress_b%u_%u", t->index, w);
@@ -127,6 +135,19 @@ static unsigned batches_take(struct egress_thread *t, uint64_t now_ns) {
 	return taken;
 }
 
+static void topic_count(struct egress_thread *t, const struct sink_done *d) {
+	const struct batch *b = d->batch;
+	uint32_t refused = 0;
+
+	if (b->topic >= t->egress->topic_count)
+		return;
+	for (uint16_t i = d->first; i < d->first + d->count; i++)
+		refused += atomic_load_explicit(&b->entries[i].result, memory_order_relaxed)
+			== RESULT_REFUSED;
+	sink_counter_add(&t->topics[b->topic].refused, refused);
+	sink_counter_add(&t->topics[b->topic].delivered, d->count - refused);
+}
+
 static void results_give(struct egress_thread *t, const struct sink_done *done, unsigned n) {
 	for (unsigned i = 0; i < n; i++) {
 		struct completion c = {
@@ -134,6 +155,7 @@ static void results_give(struct egress_thread *t, const struct sink_done *done, 
 			.first = done[i].first,
 			.count = done[i].count,
 		};
+		topic_count(t, &done[i]);
 		// Releases the entries' results to the worker. The ring holds one run per entry
 		// that can be out, so it is never full.
 		int ret = rte_ring_sp_enqueue_elem(
@@ -233,6 +255,7 @@ int egress_create(
 	e->config = c;
 	e->clock = clock;
 	e->workers = workers;
+	e->topic_count = c->topic_count;
 	e->thread_count = c->egress.threads;
 	egress_use(e, c);
 	e->threads = aligned_alloc(RTE_CACHE_LINE_SIZE, e->thread_count * sizeof(*e->threads));
@@ -313,6 +336,7 @@ static void thread_destroy(struct egress_thread *t) {
 	free(t->batches);
 	free(t->completions);
 	free(t->held);
+	free(t->topics);
 }
 
 void egress_destroy(struct egress *e) {
@@ -343,4 +367,20 @@ void egress_stats(const struct egress *e, struct sink_stats *out) {
 		if (s.oldest_unacked_ns > out->oldest_unacked_ns)
 			out->oldest_unacked_ns = s.oldest_unacked_ns;
 	}
+}
+
+uint32_t egress_topics(const struct egress *e, struct egress_topic *out, uint32_t max) {
+	uint32_t n = e->topic_count < max ? e->topic_count : max;
+
+	memset(out, 0, n * sizeof(*out));
+	for (uint32_t i = 0; i < e->thread_count; i++)
+		for (uint32_t k = 0; k < n; k++) {
+			out[k].delivered += atomic_load_explicit(
+				&e->threads[i].topics[k].delivered, memory_order_relaxed
+			);
+			out[k].refused += atomic_load_explicit(
+				&e->threads[i].topics[k].refused, memory_order_relaxed
+			);
+		}
+	return n;
 }

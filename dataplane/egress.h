@@ -56,3 +56,11 @@ void egress_destroy(struct egress *e);
 
 // Any thread: sum over the threads; `oldest_unacked_ns` is the maximum.
 void egress_stats(const struct egress *e, struct sink_stats *out);
+
+// Entries with their result, by topic of the configuration it was created with.
+struct egress_topic {
+	uint64_t delivered;
+	uint64_t refused;
+};
+// Any thread. The number written, at most `max`.
+uint32_t egress_topics(const struct egress *e, struct egress_topic *out, uint32_t max);

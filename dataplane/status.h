@@ -2,6 +2,7 @@
 // What the data plane says about itself: ledgers, losses before us, latency, egress. Main thread.
 #pragma once
 
+#include "dataplane/egress.h"
 #include "dataplane/port.h"
 #include "dataplane/worker.h"
 #include "pipelines/sink.h"
@@ -12,6 +13,8 @@
 #include <stdio.h>
 
 struct config;
+
+#define STATUS_TOPICS_MAX 256
 
 struct status {
 	const struct config *config;
@@ -24,6 +27,8 @@ struct status {
 	struct latency latency[TRANSPORT_COUNT];
 	struct port_lost lost[CONFIG_PORTS_MAX];
 	struct sink_stats egress;
+	struct egress_topic topics[STATUS_TOPICS_MAX];
+	uint32_t topic_count;
 	uint64_t cpu_ns; // of the whole process
 	struct memory_account memory; // all workers, and what they share
 	uint64_t resident; // bytes of the process that are in memory

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // sluicectl: words to an entry of the command table, options to query or body, one call.
 #include "controlplane/cli/command.h"
+#include "controlplane/secret_process.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -388,6 +389,7 @@ int main(int argc, char **argv) {
 	int least, most;
 	bool done;
 
+	secret_process();
 	if (v.socket == NULL)
 		v.socket = "/run/sluice/api.sock";
 	v.colour = isatty(STDOUT_FILENO) && getenv("NO_COLOR") == NULL;

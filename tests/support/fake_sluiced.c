@@ -52,6 +52,7 @@ static void counters(void) {
 		{"messages_refused_total{transport=\"udp\",reason=\"device-not-active\"}", 7, false
 		},
 		{"stage_total{stage=\"decode\",event=\"decoded\"}", 890, false},
+		{"topic_delivered_total{topic=\"telemetry\"}", 870, false},
 		{"egress_oldest_unacknowledged_milliseconds", 12, true},
 		{"egress_in_flight", 10, true},
 		{"egress_errors_total", 0, false},
