@@ -204,7 +204,7 @@ const struct option config_options[] = {
 		.min = 1, .max = CONFIG_PORT_DEVICES_MAX,
 		.help = "PCI addresses (0000:3b:00.0) or EAL device arguments (net_af_xdp0,iface=slu0). Several form one port with as many queues."},
 	NUMBER("ports[].mtu", PORT, mtu, 1280, 9216, "bytes", "1500", 0,
-		"Largest IP packet. AF_XDP takes up to 3498."),
+		"Largest IP packet. AF_XDP takes up to 3366."),
 	BOOL("ports[].promiscuous", PORT, promiscuous, "no", 0,
 		"Receive frames for other MAC addresses. A mirror port always does."),
 	SECTION("ports[].exception", "The kernel's twin of the port: what the endpoint does not own goes there."),

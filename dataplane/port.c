@@ -69,6 +69,13 @@ static unsigned interface_rx_queues(const char *name) {
 	return n;
 }
 
+// AF_XDP wants each packet buffer, our notes about the frame included, within a page; the memory
+// pool makes it an odd number of cache lines, its header of one included: 63 of the page's 64.
+#define XDP_MTU_MAX                                                                                \
+	(62 * RTE_CACHE_LINE_SIZE - sizeof(struct rte_mbuf) - PACKET_PRIV_SIZE                     \
+	 - RTE_PKTMBUF_HEADROOM - PORT_XDP_HEADROOM - PORT_LINK_BYTES)
+static_assert(XDP_MTU_MAX == 3366, "config/schema.c and docs/config.md say so");
+
 // A kernel queue that no AF_XDP socket is bound to keeps its packets from us without a word.
 static int af_xdp_check(const struct config_port *c, char *why, size_t why_len) {
 	char iface[CONFIG_NAME_MAX] = "";
@@ -85,6 +92,17 @@ static int af_xdp_check(const struct config_port *c, char *why, size_t why_len) 
 	}
 	if (iface[0] == '\0')
 		return 0;
+	if (c->mtu > XDP_MTU_MAX) {
+		snprintf(
+			why,
+			why_len,
+			"port %s: mtu %u: AF_XDP takes up to %zu",
+			c->name,
+			c->mtu,
+			XDP_MTU_MAX
+		);
+		return -EINVAL;
+	}
 	unsigned have = interface_rx_queues(iface);
 	if (have == bound)
 		return 0;

@@ -13,6 +13,8 @@
 #include <stdint.h>
 
 #define PORT_QUEUES_MAX 32
+#define PORT_XDP_HEADROOM 256 // the kernel's own, in front of a frame of AF_XDP
+#define PORT_LINK_BYTES 18 // Ethernet header with a tag
 
 struct port_queue {
 	uint16_t ethdev;

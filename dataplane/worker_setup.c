@@ -24,16 +24,19 @@ struct rte_mempool *worker_pool_create(const struct config *c, uint16_t index) {
 	char name[RTE_MEMPOOL_NAMESIZE];
 	uint32_t room = RTE_PKTMBUF_HEADROOM + 2048;
 
+	// AF_XDP receives into the buffers themselves, of which the kernel keeps a part.
 	for (uint32_t p = 0; p < c->port_count; p++)
-		if (c->ports[p].mtu + RTE_PKTMBUF_HEADROOM + 64 > room)
-			room = c->ports[p].mtu + RTE_PKTMBUF_HEADROOM + 64;
+		room =
+			RTE_MAX(room,
+				c->ports[p].mtu + PORT_LINK_BYTES + RTE_PKTMBUF_HEADROOM
+					+ PORT_XDP_HEADROOM);
 	snprintf(name, sizeof(name), "packets%u", index);
 	return rte_pktmbuf_pool_create(
 		name,
 		c->dataplane.mbufs,
 		256,
 		PACKET_PRIV_SIZE,
-		(uint16_t)RTE_ALIGN_CEIL(room, RTE_CACHE_LINE_SIZE),
+		(uint16_t)RTE_ALIGN_CEIL(room, RTE_MBUF_PRIV_ALIGN),
 		(int)rte_lcore_to_socket_id(eal_worker_lcore(index))
 	);
 }

@@ -3,9 +3,11 @@
 # MQTT on two workers behind a port with one queue: connections whose frames the other worker
 # receives, client ids that come again on another connection (and another worker), sessions that
 # follow their client; everything acknowledged is in Kafka at that moment.
+# mqtt_two_queues.sh does the same where each worker has a queue of its own.
 . "$(dirname "$0")/../support/lab.sh"
 lab_network
-lab_config 's/^  workers: 1/  workers: 2/' 's/^  memory: 512MiB/  memory: 1GiB/'
+[ "${QUEUES:-1}" = 1 ] || queues='s/"net_af_xdp0,iface=slu0"/"net_af_xdp0,iface=slu0,start_queue=0", "net_af_xdp1,iface=slu0,start_queue=1"/'
+lab_config "${queues:-s/^$//}" 's/^  workers: 1/  workers: 2/' 's/^  memory: 512MiB/  memory: 1GiB/'
 lab_kafka
 lab_sluiced
 

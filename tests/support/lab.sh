@@ -6,7 +6,7 @@
 #   [netns dev] sld0 10.77.0.2/24 ~~~~ slu0 [sluiced] 10.77.0.1/24
 #               fd77::2/64                            fd77::1/64
 #
-#   lab_network              the drawing above (more pairs: lab_pair HOST DEVICE)
+#   lab_network              the drawing above (more pairs: lab_pair HOST DEVICE); QUEUES queues each way
 #   lab_config SED...        $RUN/sluice.yaml from config/sluice.yaml through these sed expressions
 #   lab_kafka                embedded Kafka; lab_sluiced: the data plane; both wait until ready
 #   dev CMD...               run a client in the namespace
@@ -41,8 +41,8 @@ wait_for() {
 lab_pair() {
 	local host=$1 device=$2
 	ip netns add dev 2>/dev/null || true
-	ip link add "$host" numrxqueues 1 numtxqueues 1 type veth \
-		peer name "$device" numrxqueues 1 numtxqueues 1
+	ip link add "$host" numrxqueues "${QUEUES:-1}" numtxqueues "${QUEUES:-1}" type veth \
+		peer name "$device" numrxqueues "${QUEUES:-1}" numtxqueues "${QUEUES:-1}"
 	ip link set "$device" netns dev
 	ethtool -K "$host" tx off >/dev/null 2>&1 || true
 	ip netns exec dev ethtool -K "$device" tx off tso off gso off gro off >/dev/null 2>&1 || true
