@@ -140,6 +140,12 @@ def good_calls():
     expect(200, "GET", "/v1/audit?limit=3&before=9")
     block = expect(201, "POST", "/v1/blocks", {"address": "10.0.0.0/8", "reason": "x"})
     expect(200, "DELETE", f"/v1/blocks/{block.get('id', 1)}")
+    expect(201, "POST", "/v1/blocks", {"address": "10.0.0.0/8", "reason": "x"})
+    expect(200, "POST", "/v1/blocks/allow", {"address": "10.0.0.0/8"})
+    expect(404, "POST", "/v1/blocks/allow", {"address": "10.0.0.0/8"})
+    expect(200, "GET", "/v1/dead-letters?limit=5&scan=100&newer=60&device=pump-1&reason=malformed")
+    expect(200, "GET", "/v1/dead-letters/0/42")
+    expect(200, "POST", "/v1/dead-letters/replay", {"id": "0/42"})
     expect(200, "POST", "/v1/flows/drop", {"device": "pump-1"})
     expect(200, "GET", "/v1/flows?device=pump-1&limit=10")
 

@@ -141,6 +141,11 @@ run("flow", "block", "--reason", "x")
 run("flow", "blocks")
 both("flow", "allow", 1, change={"1": "2"})
 
+run("dlq", "list", "--device", "pump-1")
+run("dlq", "show", "0/42")
+both("dlq", "replay", "0/42", change={})
+run("dlq", "replay", "--limit", 1, only="table")
+
 config = (lab.dir / "sluice.yaml").read_text()
 run("config", "show", hide={"(?s).+": "...\n"})
 run("config", "check", text("same.yaml", config))

@@ -116,6 +116,28 @@ static void flows(const struct channel_message *m) {
 	say(CHANNEL_FLOWS, n, CHANNEL_FLAG_LAST, m->header->seq, 0);
 }
 
+static void letters(const struct channel_message *m) {
+	static const char *const answers[LETTERS_OP_COUNT] = {
+		[LETTERS_LIST] =
+			"{\"letters\":[{\"id\":\"0/42\",\"arrival_ns\":1790000000000000000,"
+			"\"device\":\"pump-1\",\"reason\":\"malformed\",\"bytes\":12,"
+			"\"transport\":\"udp\",\"replays\":0,\"replayed\":false}],\"scanned\":7}",
+		[LETTERS_SHOW] =
+			"{\"letters\":[{\"id\":\"0/42\",\"arrival_ns\":1790000000000000000,"
+			"\"bytes\":12,\"replays\":0,\"replayed\":false,"
+			"\"letter\":{\"original\":\"eA==\"}}],\"scanned\":1}",
+		[LETTERS_REPLAY] =
+			"{\"scanned\":7,\"sent\":1,\"accepted\":1,\"refused\":0,\"shed\":0,"
+			"\"skipped\":0,\"waiting\":0}",
+	};
+	const struct channel_letters *q = m->elements;
+	struct channel_text *t = element();
+
+	memset(t, 0, sizeof(*t));
+	t->len = (uint32_t)snprintf(t->bytes, sizeof(t->bytes), "%s", answers[q->op]);
+	say(CHANNEL_TEXT, 1, CHANNEL_FLAG_LAST, m->header->seq, 0);
+}
+
 static void take(const struct channel_message *m) {
 	switch (m->type) {
 	case CHANNEL_HELLO:
@@ -131,6 +153,9 @@ static void take(const struct channel_message *m) {
 		break;
 	case CHANNEL_FLOW_LIST:
 		flows(m);
+		break;
+	case CHANNEL_LETTERS:
+		letters(m);
 		break;
 	case CHANNEL_FLOW_ACTION:
 	case CHANNEL_WHY:
