@@ -158,6 +158,10 @@ struct config {
 	uint32_t route_count;
 
 	struct {
+		uint32_t devices; // places in the device table
+	} control;
+
+	struct {
 		uint32_t neighbours; // entries per worker
 		uint32_t fragments; // datagrams in reassembly per worker
 		uint32_t fragment_timeout_ms;

@@ -217,13 +217,24 @@ element_path(const char *within, const char *name, uint32_t index, char out[CONF
 	);
 }
 
+// Names are char[] or, in compiled lists, views.
+static struct view name_of(const struct elements *e, const struct option *name, uint32_t i) {
+	const char *at = name_at(e, name, i);
+	struct view v;
+
+	if (name->type != OPTION_VIEW)
+		return view_of(at, (uint32_t)strlen(at));
+	memcpy(&v, at, sizeof(v));
+	return v;
+}
+
 // Index of the element of that name, e->count if there is none. Most stand where they stood.
 static uint32_t
-element_find(const struct elements *e, const struct option *name, const char *wanted, uint32_t at) {
-	if (at < e->count && strcmp(name_at(e, name, at), wanted) == 0)
+element_find(const struct elements *e, const struct option *name, struct view wanted, uint32_t at) {
+	if (at < e->count && view_equal(name_of(e, name, at), wanted))
 		return at;
 	for (uint32_t i = 0; i < e->count; i++)
-		if (strcmp(name_at(e, name, i), wanted) == 0)
+		if (view_equal(name_of(e, name, i), wanted))
 			return i;
 	return e->count;
 }
@@ -257,7 +268,7 @@ static void list_compare(
 
 	for (uint32_t i = 0; i < is.count; i++) {
 		uint32_t k =
-			named != NULL ? element_find(&was, named, name_at(&is, named, i), i) : i;
+			named != NULL ? element_find(&was, named, name_of(&is, named, i), i) : i;
 		element_path(within, name, i, path);
 		if (k >= was.count) {
 			change_add(d, path, "", is_live(list));
@@ -270,7 +281,7 @@ static void list_compare(
 	}
 	for (uint32_t i = 0; i < was.count; i++) {
 		bool there = named != NULL
-			? element_find(&is, named, name_at(&was, named, i), i) < is.count
+			? element_find(&is, named, name_of(&was, named, i), i) < is.count
 			: i < is.count;
 		element_path(within, name, i, path);
 		if (!there)

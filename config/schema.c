@@ -353,6 +353,10 @@ const struct option config_options[] = {
 	NUMBER("routes[].pack", ROUTE, pack, 0, 4096, "records", "0", LIVE,
 		"Up to so many records of one partition share a Kafka message: JSON lines, or protobuf with lengths. Such messages have no key. 0: each record is a message of its own."),
 
+	SECTION("control", "What comes from the control plane."),
+	NUMBER("control.devices", C, control.devices, 1024, 1u << 26, "devices", "1048576", 0,
+		"Devices of the registry that sluiced has room for: about 300 bytes each, reserved at the start. More are refused, and `status` says so."),
+
 	SECTION("net", "Ethernet, ARP, ND, IP, ICMP."),
 	NUMBER("net.neighbours", C, net.neighbours, 64, 1u << 20, "entries", "4096", 0, "ARP and ND entries per worker."),
 	NUMBER("net.fragments", C, net.fragments, 16, 1u << 16, "datagrams", "1024", 0, "Datagrams in reassembly per worker."),

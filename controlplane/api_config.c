@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The configuration: checked whole beside the file in force, then swapped, then told.
 #include "config/config.h"
+#include "config/durable_file.h"
 #include "config/flat.h"
 #include "config/schema.h"
 #include "controlplane/ca/digest.h"
@@ -42,19 +43,25 @@ static char *file_text(const char *path, int *error) {
 	return text;
 }
 
+// As the file in force: sluiced, another user, must be able to read it.
+static int like_the_other(int fd, const char *other) {
+	struct stat s;
+
+	if (stat(other, &s) < 0)
+		return 0;
+	if (fchmod(fd, s.st_mode & 0777) < 0 || fchown(fd, s.st_uid, s.st_gid) < 0)
+		return errno == EPERM ? 0 : -errno;
+	return 0;
+}
+
 // Beside the file in force, so that relative references mean the same. Caller unlinks `path`.
 static int file_put(const char *path, const char *text, const char *like) {
 	size_t len = strlen(text);
 	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
-	struct stat s;
 
 	if (fd < 0)
 		return -errno;
-	// As the file in force: sluiced, another user, must be able to read it.
-	int ret = 0;
-	if (stat(like, &s) == 0
-	    && (fchmod(fd, s.st_mode & 0777) < 0 || fchown(fd, s.st_uid, s.st_gid) < 0))
-		ret = errno == EPERM ? 0 : -errno;
+	int ret = like_the_other(fd, like);
 	if (ret == 0 && write(fd, text, len) != (ssize_t)len)
 		ret = -ENOSPC;
 	else if (ret == 0 && fsync(fd) < 0)
@@ -276,15 +283,18 @@ announcement(const struct control *c, int64_t version, const char *text) {
 }
 
 static int file_swap(struct control *c, const char *text) {
-	char part[300];
+	struct durable_file f;
+	int ret = durable_file_begin(&f, c->config_path, 0640);
 
-	snprintf(part, sizeof(part), "%s.part", c->config_path);
-	int ret = file_put(part, text, c->config_path);
-	if (ret == 0 && rename(part, c->config_path) < 0)
-		ret = -errno;
 	if (ret < 0)
-		unlink(part);
-	return ret;
+		return ret;
+	ret = like_the_other(fileno(f.stream), c->config_path);
+	if (ret < 0) {
+		durable_file_abandon(&f);
+		return ret;
+	}
+	(void)fputs(text, f.stream); // the commit sees what went wrong
+	return durable_file_commit(&f);
 }
 
 // The file and its version in the history, both or neither.

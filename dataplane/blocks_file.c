@@ -3,13 +3,13 @@
 //
 //   header { magic, element, count, boot, second of the boot, crc of all that follows }
 //   entries with the time left at that second
+#include "config/durable_file.h"
 #include "dataplane/blocks_private.h"
 
 #include <rte_hash_crc.h>
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,54 +46,15 @@ static uint32_t crc_of(const void *bytes, size_t len) {
 	return rte_hash_crc(bytes, (uint32_t)len, UINT32_MAX);
 }
 
-static int all_write(int fd, const void *bytes, size_t len) {
-	const uint8_t *p = bytes;
-
-	while (len > 0) {
-		ssize_t n = write(fd, p, len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : -EIO;
-		p += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
-static int directory_sync(const char *path) {
-	char copy[512];
-
-	snprintf(copy, sizeof(copy), "%s", path);
-	int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	int ret = fsync(fd) < 0 ? -errno : 0;
-	close(fd);
-	return ret;
-}
-
 static int file_write(const char *path, const struct file_header *h, const void *entries) {
-	char part[512];
+	struct durable_file f;
+	int ret = durable_file_begin(&f, path, 0600);
 
-	snprintf(part, sizeof(part), "%s.part", path);
-	int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return -errno;
-	int ret = all_write(fd, h, sizeof(*h));
-	if (ret == 0)
-		ret = all_write(fd, entries, (size_t)h->count * h->element);
-	if (ret == 0 && fdatasync(fd) < 0)
-		ret = -errno;
-	if (close(fd) < 0 && ret == 0)
-		ret = -errno;
-	if (ret == 0 && rename(part, path) < 0)
-		ret = -errno;
-	if (ret < 0) {
-		unlink(part);
+	if (ret < 0)
 		return ret;
-	}
-	return directory_sync(path);
+	fwrite(h, sizeof(*h), 1, f.stream);
+	fwrite(entries, h->element, h->count, f.stream);
+	return durable_file_commit(&f);
 }
 
 int blocks_save(const struct blocks *b, const char *path) {

@@ -18,7 +18,6 @@
 #include <unistd.h>
 
 #define LOG_SUBSYSTEM "control"
-#define DEVICES_DEFAULT (1u << 20)
 #define RECONNECT_NS 500000000ull
 #define REPORT_NS 500000000ull
 #define MESSAGES_PER_TURN 4096
@@ -57,7 +56,7 @@ static int worker_tables_create(struct control *c, uint16_t w, const uint64_t se
 
 // What the workers share, and what each has of its own.
 static int tables_create(struct control *c, const uint64_t secret[2]) {
-	int ret = device_table_create(DEVICES_DEFAULT, secret, &c->table);
+	int ret = device_table_create(c->config->control.devices, secret, &c->table);
 
 	if (ret == 0)
 		ret = blocks_create(c->workers, secret, &c->blocks);

@@ -17,8 +17,8 @@ struct memory_use;
 struct letters;
 struct status;
 
-// Reserves the table of `devices` entries, loads the snapshot of the state directory if there is a
-// good one, and makes a gate per worker. 0, -ENOMEM.
+// Reserves the table of control.devices entries, loads the snapshot of the state directory if there
+// is a good one, and makes a gate per worker. 0, -ENOMEM.
 int control_create(
 	const struct config *c,
 	uint16_t workers,

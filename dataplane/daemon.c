@@ -12,6 +12,7 @@
 #include "dataplane/listener.h"
 #include "dataplane/log.h"
 #include "dataplane/mqtt/shared.h"
+#include "dataplane/notify.h"
 #include "dataplane/port.h"
 #include "dataplane/privileges.h"
 #include "dataplane/status.h"
@@ -369,6 +370,7 @@ static void supervise(struct daemon *d, unsigned for_s) {
 		bool due = clock_now_ns(&d->clock) >= status_ns;
 		if (due) {
 			status_ns = clock_now_ns(&d->clock) + STATUS_EVERY_NS;
+			notify_send("WATCHDOG=1");
 			clock_refresh(&d->clock, d->config->state_dir);
 			status_update(d);
 			bool balanced = status_balanced(d->status, why, sizeof(why));
@@ -441,6 +443,7 @@ int daemon_run(const char *config_path, unsigned for_s) {
 	char why[512] = "";
 	int status = EXIT_STATUS_START;
 
+	notify_init();
 	d.signals = signals_open();
 	d.config = daemon_load_config(config_path);
 	if (d.config == nullptr)
@@ -466,7 +469,9 @@ int daemon_run(const char *config_path, unsigned for_s) {
 		d.config->listener_count,
 		d.config->lab ? " lab=true (not for production)" : ""
 	);
+	notify_send("READY=1");
 	supervise(&d, for_s);
+	notify_send("STOPPING=1");
 	log_notice("draining");
 	drain(&d);
 	stop(&d);

@@ -3,6 +3,7 @@
 //
 //   header { magic, version, count, registry, crc of the header }
 //   blocks of up to BLOCK devices, each followed by its CRC-32C
+#include "config/durable_file.h"
 #include "dataplane/device_table.h"
 
 #include <rte_hash_crc.h>
@@ -70,28 +71,16 @@ static int devices_write(const struct device_table *t, FILE *f, struct block *b)
 
 int device_table_save(struct device_table *t, const char *path) {
 	struct block *b = malloc(sizeof(*b));
-	char part[512];
-	int ret = -ENOMEM;
+	struct durable_file f;
+	int ret = b != NULL ? durable_file_begin(&f, path, 0600) : -ENOMEM;
 
-	snprintf(part, sizeof(part), "%s.part", path);
-	int fd = b != NULL ? open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600) : -1;
-	FILE *f = fd >= 0 ? fdopen(fd, "w") : NULL;
-	if (f == NULL) {
-		ret = b == NULL ? -ENOMEM : -errno;
-		if (fd >= 0)
-			close(fd);
-		free(b);
-		return ret;
+	if (ret == 0) {
+		ret = devices_write(t, f.stream, b);
+		if (ret == 0)
+			ret = durable_file_commit(&f);
+		else
+			durable_file_abandon(&f);
 	}
-	ret = devices_write(t, f, b);
-	if (ret == 0 && (fflush(f) != 0 || fdatasync(fd) < 0))
-		ret = errno == ENOSPC ? -ENOSPC : -EIO;
-	if (fclose(f) != 0 && ret == 0)
-		ret = -EIO;
-	if (ret == 0 && rename(part, path) < 0)
-		ret = -errno;
-	if (ret < 0)
-		unlink(part);
 	free(b);
 	return ret;
 }

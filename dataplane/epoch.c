@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "config/durable_file.h"
 #include "dataplane/epoch.h"
 
 #include <errno.h>
@@ -8,30 +9,6 @@
 #include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
-
-static int durable_replace(const char *dir, const char *path, const void *bytes, size_t len) {
-	char fresh[320];
-	int ret = 0;
-
-	snprintf(fresh, sizeof(fresh), "%s.new", path);
-	int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return -errno;
-	if (write(fd, bytes, len) != (ssize_t)len || fsync(fd) != 0)
-		ret = -errno;
-	close(fd);
-	if (ret == 0 && rename(fresh, path) != 0)
-		ret = -errno;
-	if (ret != 0)
-		return ret;
-	int dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dirfd < 0)
-		return -errno;
-	if (fsync(dirfd) != 0)
-		ret = -errno;
-	close(dirfd);
-	return ret;
-}
 
 int epoch_next(const char *state_dir, uint64_t *epoch) {
 	char path[300], text[32];
@@ -48,7 +25,7 @@ int epoch_next(const char *state_dir, uint64_t *epoch) {
 	if (next < (uint64_t)time(nullptr))
 		next = (uint64_t)time(nullptr);
 	int len = snprintf(text, sizeof(text), "%" PRIu64 "\n", next);
-	int ret = durable_replace(state_dir, path, text, (size_t)len);
+	int ret = durable_file_write(path, text, (size_t)len, 0600);
 	if (ret == 0)
 		*epoch = next;
 	return ret;
@@ -68,5 +45,5 @@ int identity_key(const char *state_dir, uint64_t key[2]) {
 	}
 	if (getrandom(key, (size_t)size, 0) != size)
 		return -EIO;
-	return durable_replace(state_dir, path, key, (size_t)size);
+	return durable_file_write(path, key, (size_t)size, 0600);
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "config/durable_file.h"
 #include "pipelines/partition_map.h"
 
 #include <errno.h>
@@ -51,40 +52,17 @@ int partition_map_load(const char *path, struct partition_map *m) {
 	return ret;
 }
 
-static int directory_sync(const char *path) {
-	char dir[300];
-
-	snprintf(dir, sizeof(dir), "%s", path);
-	char *slash = strrchr(dir, '/');
-	if (slash == nullptr)
-		return 0;
-	*slash = '\0';
-	int fd = open(dir[0] != '\0' ? dir : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	int ret = fsync(fd) == 0 ? 0 : -errno;
-	close(fd);
-	return ret;
-}
-
 int partition_map_store(const char *path, const struct partition_map *m) {
-	char next[320];
+	struct durable_file f;
+	int ret = durable_file_begin(&f, path, 0644);
 
-	snprintf(next, sizeof(next), "%s.new", path);
-	FILE *f = fopen(next, "we");
-	if (f == nullptr)
-		return -errno;
-	fprintf(f, FORMAT " %" PRIu32 "\n", m->version);
+	if (ret < 0)
+		return ret;
+	fprintf(f.stream, FORMAT " %" PRIu32 "\n", m->version);
 	for (uint32_t i = 0; i < m->count; i++)
-		fprintf(f, "%s %" PRIu32 "\n", m->entries[i].topic, m->entries[i].partitions);
-	int ret = fflush(f) == 0 && fsync(fileno(f)) == 0 ? 0 : -errno;
-	if (fclose(f) != 0 && ret == 0)
-		ret = -errno;
-	if (ret == 0 && rename(next, path) != 0)
-		ret = -errno;
-	if (ret == 0)
-		ret = directory_sync(path);
-	return ret;
+		fprintf(f.stream, "%s %" PRIu32 "\n", m->entries[i].topic, m->entries[i].partitions
+		);
+	return durable_file_commit(&f);
 }
 
 uint32_t partition_map_get(const struct partition_map *m, const char *topic) {

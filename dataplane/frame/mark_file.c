@@ -7,13 +7,12 @@
 // A record holds the mark twice. A write goes to the older copy, so a write that was cut short
 // leaves the other one as it was; the valid copy with the higher version counts. Host byte order:
 // the file belongs to one machine.
+#include "config/durable_file.h"
 #include "dataplane/frame/devices_private.h"
 #include "parsers/siphash.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -109,20 +108,6 @@ int mark_file_read(struct frame_devices *d, uint32_t from) {
 	}
 }
 
-// The directory entry must be as durable as the marks.
-static int directory_sync(const char *path) {
-	char copy[PATH_MAX];
-
-	if (snprintf(copy, sizeof(copy), "%s", path) >= (int)sizeof(copy))
-		return -ENAMETOOLONG;
-	int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	int ret = fsync(fd) < 0 ? -errno : 0;
-	close(fd);
-	return ret;
-}
-
 static int header_check(struct frame_devices *d, const char *path) {
 	char header[RECORD_BYTES];
 	ssize_t n = pread(d->marks_fd, header, sizeof(header), 0);
@@ -133,7 +118,8 @@ static int header_check(struct frame_devices *d, const char *path) {
 		int ret = whole_pwrite(d->marks_fd, magic, sizeof(magic), 0);
 		if (ret == 0)
 			ret = mark_file_sync(d);
-		return ret == 0 ? directory_sync(path) : ret;
+		// The directory entry must be as durable as the marks.
+		return ret == 0 ? durable_name_sync(path) : ret;
 	}
 	return n == sizeof(header) && memcmp(header, magic, sizeof(magic)) == 0 ? 0 : -EBADMSG;
 }

@@ -57,7 +57,8 @@ send_udp 8097 '{"device":"early","temp":1}'
 python3 - "$RUN/sluice.yaml" "$RUN/new.yaml" <<'PY'
 import sys
 text = open(sys.argv[1]).read()
-more = """  - name: more
+more = """listeners:
+  - name: more
     protocol: udp
     port: 8097
     format: json
@@ -65,9 +66,8 @@ more = """  - name: more
     trust: [10.77.0.0/24]
     unknown: accept
 
-profiles:
 """
-open(sys.argv[2], "w").write(text.replace("profiles:\n", more, 1).replace("linger: 2ms", "linger: 3ms"))
+open(sys.argv[2], "w").write(text.replace("listeners:\n", more, 1))
 PY
 now_in_force "$ctl" config apply "$RUN/new.yaml" --comment 'one more'
 send_udp 8097 '{"device":"late","temp":1}'
