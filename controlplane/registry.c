@@ -228,22 +228,46 @@ int registry_check_file(const char *path, char *why, size_t why_len) {
 	return ret;
 }
 
+// States change only with the version.
+static int states_count(struct registry *r) {
+	uint64_t version = registry_version(r);
+	int error = 0;
+
+	if (r->states[0] != '\0' && r->states_version == version)
+		return 0;
+	char *text = sql_text(
+		&r->sql,
+		&error,
+		"SELECT json_object('pending',count(*) FILTER(WHERE state=0),'active',count(*) "
+		"FILTER(WHERE state=1),'suspended',count(*) FILTER(WHERE state=2),'revoked',"
+		"count(*) FILTER(WHERE state=3)) FROM devices",
+		""
+	);
+	if (text == NULL)
+		return error;
+	snprintf(r->states, sizeof(r->states), "%s", text);
+	r->states_version = version;
+	free(text);
+	return 0;
+}
+
 char *registry_summary(struct registry *r, int *error) {
+	*error = states_count(r);
+	if (*error < 0)
+		return NULL;
 	return sql_text(
 		&r->sql,
 		error,
 		"SELECT json_object("
-		"'devices',(SELECT json_object("
-		" 'pending',count(*) FILTER(WHERE state=0),'active',count(*) FILTER(WHERE state=1),"
-		" 'suspended',count(*) FILTER(WHERE state=2),'revoked',count(*) FILTER(WHERE "
-		"state=3))"
-		" FROM devices),"
+		"'devices',json(?),"
 		"'version',(SELECT value FROM meta WHERE key='version'),"
 		"'blocks',(SELECT count(*) FROM blocks),"
-		"'certificates',(SELECT count(*) FROM certificates WHERE revoked_s IS NULL),"
+		"'certificates',(SELECT count(*) FROM certificates INDEXED BY certificates_end)-"
+		"(SELECT count(*) FROM certificates WHERE revoked_s IS NOT NULL),"
 		"'audit_entries',(SELECT max(id) FROM audit),"
 		"'config_version',(SELECT coalesce(max(id),0) FROM configs),"
 		"'bytes',(SELECT page_count*page_size FROM pragma_page_count,pragma_page_size))",
-		""
+		"t",
+		r->states
 	);
 }

@@ -9,6 +9,9 @@ struct registry {
 	struct sql sql;
 	char path[512];
 	uint64_t id;
+	// Devices by state as JSON, counted at that version; it takes 0.3 s at a million.
+	char states[160];
+	uint64_t states_version;
 };
 
 // The next version, within the caller's transaction.
