@@ -10,6 +10,7 @@
 #include <time.h>
 
 #define BURST 32
+#define ROUNDS 60000
 #define PUBLISH 100
 
 static struct tcp *tcp;
@@ -103,13 +104,20 @@ static uint64_t clock_ns(void) {
 	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
-// Returns ns per publish over `rounds` bursts; writing the segments is not in it.
+static int order(const void *a, const void *b) {
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+// Returns ns per publish, the median of `rounds` bursts, so that other jobs' time slices are not in
+// it; nor is writing the segments.
 static double publish(struct client *c, uint32_t n, uint32_t rounds, uint64_t *now) {
 	static uint8_t bytes[BURST][256];
 	struct flow_key key[BURST];
 	struct tcp_segment_in in[BURST];
+	static uint32_t spent[ROUNDS];
 	uint64_t x = 88172645463325252;
-	uint64_t spent = 0;
 
 	for (uint32_t r = 0; r < rounds; r++) {
 		for (unsigned k = 0; k < BURST; k++) {
@@ -134,7 +142,7 @@ static double publish(struct client *c, uint32_t n, uint32_t rounds, uint64_t *n
 		tcp_input(tcp, in, BURST, *now);
 		tcp_poll(tcp, *now, 256);
 		tcp_burst_end(tcp);
-		spent += clock_ns() - begin;
+		spent[r] = (uint32_t)(clock_ns() - begin);
 		// What was answered is acknowledged by the connection's next publish.
 		for (unsigned k = 0; k < BURST; k++) {
 			struct tcb *t = tcb_lookup(tcp, &key[k], key_hash(tcp, &key[k]));
@@ -143,7 +151,8 @@ static double publish(struct client *c, uint32_t n, uint32_t rounds, uint64_t *n
 			c[i].ack = t->snd_nxt;
 		}
 	}
-	return (double)spent / rounds / BURST;
+	qsort(spent, rounds, sizeof(spent[0]), order);
+	return (double)spent[rounds / 2] / BURST;
 }
 
 static int run(uint32_t n) {
@@ -172,16 +181,16 @@ static int run(uint32_t n) {
 		return 1;
 	}
 	open_all(c, n, now);
-	publish(c, n, 20000, &now);
+	publish(c, n, ROUNDS / 3, &now);
 	answered = 0;
-	double ns = publish(c, n, 60000, &now);
+	double ns = publish(c, n, ROUNDS, &now);
 	tcp_stats(tcp, &st);
 	printf("{\"bench\": \"tcp\", \"connections\": %u, \"ns_per_publish\": %.1f, "
 	       "\"segments_out_per_publish\": %.2f, "
 	       "\"retransmitted\": %llu, \"bytes_per_connection\": %.1f}\n",
 	       st.conns,
 	       ns,
-	       (double)answered / (60000.0 * BURST),
+	       (double)answered / ((double)ROUNDS * BURST),
 	       (unsigned long long)st.counters[TCP_RTX_SEGMENTS],
 	       sizeof(struct tcb) + 4 + (double)flow_table_buckets(k.max_conns) * 64 / k.max_conns);
 	tcp_destroy(tcp);

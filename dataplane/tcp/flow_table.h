@@ -4,8 +4,8 @@
 // hash, overflow buckets from a small pool. Fixed size, no rehash. One thread.
 //
 // The hash must be keyed (SipHash with a secret seed): peers choose the keys.
-// Bulk use: flow_table_prefetch() for the burst, flow_table_first() to prefetch the elements, then
-// flow_table_lookup() one by one.
+// Bulk use: flow_table_prefetch() for the burst, flow_table_first() to prefetch the elements,
+// flow_table_second() for those that it did not find, then flow_table_lookup() one by one.
 #pragma once
 
 #include <assert.h>
@@ -96,12 +96,28 @@ static inline void flow_table_prefetch(const struct flow_table *t, uint64_t hash
 	__builtin_prefetch(&t->buckets[flow_first_bucket(t, hash)]);
 }
 
-// A candidate for prefetching; 0 = none in the first bucket.
-static inline uint32_t flow_table_first(const struct flow_table *t, uint64_t hash) {
-	const struct flow_bucket *b = &t->buckets[flow_first_bucket(t, hash)];
+static inline uint32_t flow_bucket_candidate(const struct flow_bucket *b, uint64_t hash) {
 	uint32_t m = flow_bucket_match(b, flow_tag(hash));
 
 	return m != 0 ? b->index[__builtin_ctz(m)] : 0;
+}
+
+// A candidate for prefetching. 0: none in the first bucket, the second one is being fetched.
+static inline uint32_t flow_table_first(const struct flow_table *t, uint64_t hash) {
+	uint32_t first = flow_first_bucket(t, hash);
+	uint32_t candidate = flow_bucket_candidate(&t->buckets[first], hash);
+
+	if (candidate == 0)
+		__builtin_prefetch(&t->buckets[flow_second_bucket(t, first, flow_tag(hash))]);
+	return candidate;
+}
+
+static inline uint32_t flow_table_second(const struct flow_table *t, uint64_t hash) {
+	uint32_t first = flow_first_bucket(t, hash);
+
+	return flow_bucket_candidate(
+		&t->buckets[flow_second_bucket(t, first, flow_tag(hash))], hash
+	);
 }
 
 // The element for which match() says yes; 0 = none.

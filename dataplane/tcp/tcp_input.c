@@ -227,7 +227,7 @@ static void input_one(struct tcp *t, const struct tcp_segment_in *in, uint64_t h
 		listen_input(t, in, &s, hash);
 }
 
-#define CHUNK_AHEAD 3 // segments between the prefetch of a chunk and its use
+#define CHUNK_AHEAD 8 // segments between the prefetch of a chunk and its use
 
 // The control block is cached by now: fetch the bytes that this segment's ACK will free.
 static void prefetch_chunk(const struct tcp *t, uint32_t index) {
@@ -237,11 +237,18 @@ static void prefetch_chunk(const struct tcp *t, uint32_t index) {
 		__builtin_prefetch(chunk_at(t, c->tx_head));
 }
 
+static void prefetch_block(const struct tcb *c) {
+	__builtin_prefetch(c);
+	__builtin_prefetch(&c->timer);
+	__builtin_prefetch(&c->snd_wl1);
+}
+
 // Passes over the batch hide the misses of a connection: its bucket, its control block, what it
 // has in flight.
 static void input_batch(struct tcp *t, const struct tcp_segment_in *segments, unsigned n) {
 	uint64_t hash[TCP_BATCH];
 	uint32_t candidate[TCP_BATCH];
+	unsigned absent[TCP_BATCH], absent_count = 0; // not in their first bucket
 
 	for (unsigned i = 0; i < n; i++) {
 		hash[i] = key_hash(t, segments[i].key);
@@ -249,10 +256,15 @@ static void input_batch(struct tcp *t, const struct tcp_segment_in *segments, un
 	}
 	for (unsigned i = 0; i < n; i++) {
 		candidate[i] = flow_table_first(&t->flows, hash[i]);
-		const struct tcb *c = &t->tcbs[candidate[i]];
-		__builtin_prefetch(c);
-		__builtin_prefetch(&c->timer);
-		__builtin_prefetch(&c->snd_wl1);
+		if (candidate[i] != 0)
+			prefetch_block(&t->tcbs[candidate[i]]);
+		else
+			absent[absent_count++] = i;
+	}
+	for (unsigned k = 0; k < absent_count; k++) {
+		unsigned i = absent[k];
+		candidate[i] = flow_table_second(&t->flows, hash[i]);
+		prefetch_block(&t->tcbs[candidate[i]]);
 	}
 	for (unsigned i = 0; i < n; i++) {
 		if (i + CHUNK_AHEAD < n)

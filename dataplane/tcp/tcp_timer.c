@@ -148,6 +148,10 @@ bool tcp_poll(struct tcp *t, uint64_t now_ns, unsigned budget) {
 	if (t->pressure >= TCP_PRESSURE_SHED)
 		pressure_shed(t);
 	while (budget > 0 && (i = wheel_pop(&t->wheel, t->tick, &steps)) != 0) {
+		// Connections whose timer fires were idle: none of their lines is cached.
+		const struct tcb *next = &t->tcbs[wheel_next(&t->wheel)];
+		__builtin_prefetch(next);
+		__builtin_prefetch(&next->snd_wl1);
 		budget--;
 		timer_expire(t, &t->tcbs[i]);
 	}

@@ -82,6 +82,7 @@ static bool move_down(struct wheel *w, uint32_t slot) {
 	if (i == 0)
 		return false;
 	unlink_node(w, i);
+	__builtin_prefetch(wheel_node(w, w->head[slot]));
 	link_node(w, i);
 	return true;
 }

@@ -40,5 +40,10 @@ void wheel_clear(struct wheel *w, uint32_t i); // no effect if not armed
 // there may be more.
 uint32_t wheel_pop(struct wheel *w, uint32_t now, unsigned *budget);
 
+// The element that the next wheel_pop() is likely to return, for prefetching; 0 = not known.
+static inline uint32_t wheel_next(const struct wheel *w) {
+	return w->head[w->now % WHEEL_SLOTS];
+}
+
 // A tick at or before which nothing expires; UINT64_MAX ticks away if nothing is armed.
 uint64_t wheel_idle_ticks(const struct wheel *w, uint32_t now);
