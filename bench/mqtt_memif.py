@@ -106,9 +106,9 @@ def idle(connections, base):
     return connections < 100000 or held == connections and max(each, memory["idle_connection"]) <= IDLE_MAX
 
 
-def measure(qos, connections, options):
+def measure(qos, connections, options, inflight=None):
     # QoS 0 is limited per connection only: TCP acknowledges every second segment at once.
-    inflight = max(options.coalesce, 1 if qos else 8)
+    inflight = inflight or max(options.coalesce, 1 if qos else 8)
     with tempfile.TemporaryDirectory() as run:
         with rig.Sluiced(run, configuration(run, capacity(connections))) as s:
             sender, connected = sender_of(run, connections, "--qos", str(qos), "--inflight", str(inflight), "--coalesce",

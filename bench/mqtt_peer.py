@@ -2,14 +2,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """The same QoS 1 load on mosquitto and on sluiced, one after the other: the same kernel client
 (mqtt_publish) in a namespace, the same veth pair; its other end belongs to the kernel for mosquitto
-and to AF_XDP for sluiced. Prints messages per second, CPU time of each broker's process per message,
-and the ratio per core.
+and to AF_XDP for sluiced. Then the same number of connections and messages in flight on sluiced over
+memif from sluice-gen, which mosquitto cannot use. Prints messages per second, CPU time of each
+broker's process per message, and the ratio per core.
 
-bench/mqtt_peer.py [--connections N] [--inflight K] [--seconds S]    (root; inside appliance/in-root)
+bench/mqtt_peer.py [--connections N] [--inflight K]... [--seconds S] [--no-steer] [--no-memif]
+                                                                     (root; inside appliance/in-root)
 
 Neither stores anything: mosquitto has no subscriber and no persistence, sluiced decodes, makes its
 records and hands them to the discard sink. The CPU time of sluiced contains its polling, so where
-the client is the limit the worker's busy time says more; both are printed."""
+the client is the limit the worker's busy time says more; both are printed.
+
+On a veth, what a broker sends is received by the client's TCP within the broker's own system call. For
+both brokers that work is steered (RPS) to the CPU of the client, whose it would be on a wire;
+--no-steer leaves it where it falls."""
 
 import argparse
 import json
@@ -19,6 +25,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 
 TOP = pathlib.Path(__file__).resolve().parents[1]
 BUILD = TOP / "build"
@@ -45,7 +52,7 @@ def enter():
 def configuration(connections):
     import yaml
     lab = yaml.safe_load((TOP / "config" / "sluice.yaml").read_text())
-    del lab["frame"]
+    del lab["frame"], lab["profile_files"]
     lab["user"] = ""
     lab["listeners"] = [entry for entry in lab["listeners"] if entry["protocol"] == "mqtt"]
     lab["profiles"] = [entry for entry in lab["profiles"] if entry["name"] == "by-path"]
@@ -59,10 +66,10 @@ def cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def load(broker, options):
+def load(broker, options, inflight):
     client = subprocess.Popen(
         ["ip", "netns", "exec", "dev", "taskset", "-c", "0", str(BUILD / "bench" / "mqtt_publish"), ADDRESS,
-         str(options.connections), str(options.inflight), str(options.seconds)], stdout=subprocess.PIPE, text=True)
+         str(options.connections), str(inflight), str(options.seconds)], stdout=subprocess.PIPE, text=True)
     if "connected" not in client.stdout.readline():
         sys.exit("the client did not connect")
     before = cpu_seconds(broker.pid)
@@ -81,7 +88,7 @@ def until(condition, seconds, what):
         time.sleep(0.1)
 
 
-def mosquitto(options):
+def mosquitto(options, inflight):
     (RUN / "mosquitto.conf").write_text(f"listener 1883 {ADDRESS}\nallow_anonymous true\npersistence false\nlog_type none\n"
                                         "set_tcp_nodelay true\nuser root\n")
     subprocess.run(["ip", "addr", "add", f"{ADDRESS}/24", "dev", "slu0"], check=True)
@@ -89,7 +96,7 @@ def mosquitto(options):
                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         time.sleep(1)
-        return load(broker, options)
+        return load(broker, options, inflight)
     finally:
         broker.send_signal(signal.SIGTERM)
         broker.wait(10)
@@ -100,7 +107,18 @@ def busy_ns():
     return json.loads((RUN / "status.json").read_text())["workers"][0]["busy_ns"]
 
 
-def sluiced(options):
+def trouble(status):
+    """What explains a run that stood still: segments sent again, frames that found no room."""
+    tcp, worker = status["counters"]["tcp"], status["workers"][0]
+    found = {name: n for name, n in tcp.items() if name.startswith(("rtx", "retrans", "timeout", "no-", "tx-no"))}
+    found |= {name: n for name, n in status["counters"]["net"].items() if name != "tx"}
+    found |= {f"dropped-{name}": n for name, n in status["frames"]["dropped"].items()}
+    found |= {f"lost-{name}": n for port in status["lost_before_us"].values() for name, n in port.items()}
+    found["tx-full"] = worker["tx_full"]
+    return {name: n for name, n in found.items() if n}
+
+
+def sluiced(options, inflight):
     (RUN / "sluice.yaml").write_text(configuration(options.connections))
     with open(RUN / "sluiced.log", "w", encoding="utf-8") as log:
         broker = subprocess.Popen([str(BUILD / "dataplane" / "sluiced"), "run", "--config", str(RUN / "sluice.yaml")],
@@ -111,10 +129,12 @@ def sluiced(options):
             sys.exit((RUN / "sluiced.log").read_text()[-2000:])
         time.sleep(1)
         before = busy_ns()
-        result = load(broker, options)
+        result = load(broker, options, inflight)
         time.sleep(1.2)
         # Connecting and the answers after the end are in it: a few per cent too much.
+        status = json.loads((RUN / "status.json").read_text())
         result["busy_s"] = (busy_ns() - before) / 1e9
+        result["trouble"] = trouble(status)
     finally:
         broker.send_signal(signal.SIGTERM)
         code = broker.wait(30)
@@ -134,20 +154,52 @@ def show(name, r):
     return per
 
 
+def steer():
+    """What the client receives is the work of the client's CPU."""
+    subprocess.run(["ip", "netns", "exec", "dev", "sh", "-c",
+                    "echo 1 >/sys/class/net/sld0/queues/rx-0/rps_cpus"], check=True)
+
+
+def over_memif(options, inflight):
+    """sluiced alone, without a kernel in between."""
+    os.environ["TMPDIR"] = str(RUN)
+    import mqtt_memif
+    import rig
+    m = mqtt_memif.measure(1, options.connections, types.SimpleNamespace(coalesce=1, seconds=max(options.seconds, 4)), inflight)
+    mqtt_memif.show(m, mqtt_memif.ceiling(2)[1])
+    if rig.unbalanced:
+        sys.exit("the ledger does not balance")
+    return m["busy"] * m["share"] / m["rate"] * 1e6
+
+
+def compare(options, inflight):
+    print(f"input: {options.connections} kernel TCP connections, {inflight} message(s) in flight each, 64 B of JSON, QoS 1, "
+          f"{options.seconds} s; client on CPU 0, mosquitto on CPU 1, sluiced with its worker on CPU 1; nothing stored")
+    theirs, ours = mosquitto(options, inflight), sluiced(options, inflight)
+    a, b = show("mosquitto", theirs), show("sluiced", ours)
+    if ours["trouble"]:
+        print(f"           sluiced: {ours['trouble']}")
+    print(f"veth: messages per CPU second of the process, sluiced / mosquitto: {a / b:.2f}"
+          f"; by the worker's busy time: {a / (ours['busy_s'] / ours['answered'] * 1e6):.2f}", flush=True)
+    if not options.no_memif:
+        c = over_memif(options, inflight)
+        print(f"memif: worker time {c:.2f} us/message; mosquitto on the veth / this: {a / c:.2f}", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--connections", type=int, default=200)
-    parser.add_argument("--inflight", type=int, default=10)
+    parser.add_argument("--inflight", type=int, action="append")
     parser.add_argument("--seconds", type=int, default=5)
+    parser.add_argument("--no-steer", action="store_true")
+    parser.add_argument("--no-memif", action="store_true")
     options = parser.parse_args()
     if INSIDE not in os.environ:
         enter()
-    print(f"input: {options.connections} kernel TCP connections, {options.inflight} message(s) in flight each, 64 B of JSON, QoS 1, "
-          f"{options.seconds} s; client on CPU 0, mosquitto on CPU 1, sluiced with its worker on CPU 1; nothing stored")
-    theirs, ours = mosquitto(options), sluiced(options)
-    a, b = show("mosquitto", theirs), show("sluiced", ours)
-    print(f"messages per CPU second of the process, sluiced / mosquitto: {a / b:.2f}"
-          f"; by the worker's busy time: {a / (ours['busy_s'] / ours['answered'] * 1e6):.2f}")
+    if not options.no_steer:
+        steer()
+    for inflight in options.inflight or [10, 1]:
+        compare(options, inflight)
 
 
 if __name__ == "__main__":
