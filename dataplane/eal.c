@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "config/config.h"
 #include "dataplane/eal.h"
+#include "dataplane/pages.h"
 
 #include <rte_eal.h>
 #include <rte_errno.h>
+#include <rte_memory.h>
 
 #include <errno.h>
 #include <stdarg.h>
@@ -142,6 +144,20 @@ static int memory(const struct config *c, struct args *a, char *why, size_t why_
 	return 0;
 }
 
+// An AF_XDP socket on an interface without hardware has nothing to poll in the kernel, and the
+// driver would make a system call for every look at an empty queue.
+static const char *busy_budget(const char *device) {
+	char interface[64], path[128];
+	const char *at = strstr(device, "iface=");
+
+	if (strncmp(device, "net_af_xdp", 10) != 0 || at == nullptr
+	    || strstr(device, "busy_budget=") != nullptr
+	    || sscanf(at, "iface=%63[^,]", interface) != 1)
+		return "";
+	snprintf(path, sizeof(path), "/sys/class/net/%s/device", interface);
+	return access(path, F_OK) == 0 ? "" : ",busy_budget=0";
+}
+
 static void devices(const struct config *c, struct args *a) {
 	bool pci = false;
 
@@ -149,11 +165,20 @@ static void devices(const struct config *c, struct args *a) {
 		for (uint32_t d = 0; d < c->ports[p].device_count; d++) {
 			const char *device = c->ports[p].devices[d];
 			pci |= device_is_pci(device);
-			arg(a, device_is_pci(device) ? "--allow=%s" : "--vdev=%s", device);
+			if (device_is_pci(device))
+				arg(a, "--allow=%s", device);
+			else
+				arg(a, "--vdev=%s%s", device, busy_budget(device));
 		}
 	}
 	if (!pci)
 		arg(a, "--no-pci");
+}
+
+// Without huge pages of DPDK's own its memory is one mapping, of which nothing has been used yet.
+static int large_pages(const struct rte_memseg_list *list, void *) {
+	pages_advise(list->base_va, list->len);
+	return 0;
 }
 
 int eal_start(const struct config *c, char *why, size_t why_len) {
@@ -180,6 +205,8 @@ int eal_start(const struct config *c, char *why, size_t why_len) {
 			ret = -EIO;
 		}
 	}
+	if (ret == 0 && rte_eal_has_hugepages() == 0)
+		rte_memseg_list_walk(large_pages, nullptr);
 	// rte_eal_init keeps pointers into the argument strings, so on success they stay.
 	if (ret != 0)
 		for (int i = 0; i < a.count; i++)

@@ -4,9 +4,14 @@
 
 #include <stdint.h>
 
-#define IDLE_TURNS_BEFORE_SLEEP 2000
-#define IDLE_SLEEP_MIN_NS 50000u
+// A worker that has found nothing for that long sleeps. By time and not by turns: one takes from a
+// tenth of a microsecond to several, by device, and what is answered within this time (by egress,
+// by a peer on the same machine) is not worth a sleep.
+#define IDLE_SPIN_NS 20000u
+#define IDLE_SLEEP_MIN_NS 20000u
 #define IDLE_SLEEP_MAX_NS 1000000u
 
-// Sleep after `idle_turns` turns without work, 50 us doubling to 1 ms, never past `due_ns`.
-void idle_wait(uint32_t idle_turns, uint64_t now_ns, uint64_t due_ns);
+void idle_begin(void); // once, on the worker's thread
+
+// The `nap`th sleep since there was work: 20 us doubling to 1 ms, never past `due_ns`.
+void idle_wait(uint32_t nap, uint64_t now_ns, uint64_t due_ns);

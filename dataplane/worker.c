@@ -260,10 +260,9 @@ void worker_report_now(struct worker *w) {
 }
 
 static unsigned turn(struct worker *w, bool draining) {
-	unsigned work = 0;
+	unsigned received = draining ? 0 : queues_poll(w);
+	unsigned work = received;
 
-	if (!draining)
-		work += queues_poll(w);
 	for (uint16_t from = 0; from < w->count; from++)
 		if (from != w->index)
 			work += ring_poll(w, from);
@@ -274,6 +273,8 @@ static unsigned turn(struct worker *w, bool draining) {
 	work += completions_poll(w);
 	if (w->now_ns >= w->due_ns || work > 0)
 		timers_run(w);
+	if (received < WORKER_BURST)
+		pipeline_rest(w->pipeline);
 	tx_flush_all(w);
 	return work;
 }
@@ -315,9 +316,10 @@ int worker_loop(void *worker) {
 	struct worker *w = worker;
 	bool draining = false;
 
+	idle_begin();
 	atomic_store_explicit(&w->running, true, memory_order_release);
 	for (uint32_t turns = 0;; turns++) {
-		if (turns % HOUSEKEEPING_EVERY == 0 || w->idle_turns > IDLE_TURNS_BEFORE_SLEEP) {
+		if (turns % HOUSEKEEPING_EVERY == 0 || w->naps > 0) {
 			if (atomic_load_explicit(&w->stop, memory_order_relaxed))
 				break;
 			draining = atomic_load_explicit(&w->drain, memory_order_relaxed);
@@ -331,13 +333,13 @@ int worker_loop(void *worker) {
 		}
 		w->now_ns = clock_now_ns(w->clock);
 		if (turn(w, draining) > 0) {
-			w->idle_turns = 0;
-			w->busy_ns += clock_now_ns(w->clock) - w->now_ns;
+			w->worked_ns = clock_now_ns(w->clock);
+			w->naps = 0;
+			w->busy_ns += w->worked_ns - w->now_ns;
 			continue;
 		}
-		w->idle_turns++;
-		if (w->idle_turns > IDLE_TURNS_BEFORE_SLEEP && w->polling == POLLING_ADAPTIVE)
-			idle_wait(w->idle_turns, w->now_ns, w->due_ns);
+		if (w->now_ns - w->worked_ns >= IDLE_SPIN_NS && w->polling == POLLING_ADAPTIVE)
+			idle_wait(w->naps++, w->now_ns, w->due_ns);
 	}
 	report_fill(w);
 	atomic_store_explicit(&w->running, false, memory_order_release);

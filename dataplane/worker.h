@@ -112,7 +112,8 @@ struct worker {
 	uint64_t now_ns; // read once per turn
 	uint64_t busy_ns;
 	uint64_t due_ns; // next timer
-	uint32_t idle_turns;
+	uint64_t worked_ns; // end of the last turn that found work
+	uint32_t naps; // since then
 	uint8_t *linear; // a datagram of several segments is copied here
 };
 

@@ -180,6 +180,20 @@ void batch_set_seal_all(struct batch_set *s) {
 	s->next_due_ns = UINT64_MAX;
 }
 
+void batch_set_seal_unless_busy(struct batch_set *s) {
+	if (s->out_count > 0)
+		return;
+	for (uint16_t i = 0; i < s->opened_count;) {
+		struct batch *b = &s->batches[s->opened[i]];
+		if (b->packing != PACK_NONE) {
+			i++;
+			continue;
+		}
+		close_open(s, b); // moves the next one to place i
+		seal(s, b);
+	}
+}
+
 void batch_set_give(struct batch_set *s, struct batch *b) {
 	assert(b->outstanding == 0 && s->out_count > 0);
 	s->out_count--;

@@ -128,6 +128,10 @@ uint64_t pipeline_tick(struct pipeline *p, uint64_t now_ns) {
 	return batch_set_seal_due(&p->batches, now_ns);
 }
 
+void pipeline_rest(struct pipeline *p) {
+	batch_set_seal_unless_busy(&p->batches);
+}
+
 void pipeline_seal_all(struct pipeline *p) {
 	batch_set_seal_all(&p->batches);
 }

@@ -6,6 +6,7 @@
 //                               validate, match, route, encode
 //   pipeline_complete()         results from egress
 //   pipeline_tick()             linger: seals batches that are due
+//   pipeline_rest()             nothing more came in: no need to linger if egress is idle
 //
 // A verdict arrives through the adapter's `done` callback, possibly inside pipeline_run() (refused,
 // shed, `ack: received`), later from pipeline_complete() otherwise. A callback never calls
@@ -80,6 +81,8 @@ void pipeline_run(struct pipeline *p, uint64_t now_ns, int64_t wall_ns);
 // Entries [first, first+count) of batch `batch` of this worker have results.
 void pipeline_complete(struct pipeline *p, struct completion c, uint64_t now_ns);
 
+// No more input is waiting: give egress what there is, if it has nothing of ours to do.
+void pipeline_rest(struct pipeline *p);
 // Seal what has lingered long enough. Returns the monotonic time of the next due batch, or
 // UINT64_MAX.
 uint64_t pipeline_tick(struct pipeline *p, uint64_t now_ns);

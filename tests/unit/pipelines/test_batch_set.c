@@ -151,6 +151,36 @@ static void a_slow_sink_gets_fuller_batches(void **state) {
 	assert_int_equal(t->batches[t->sealed[3]].count, 2);
 }
 
+// Nothing lingers while egress has nothing to do; as soon as it has, records gather again. A packed
+// batch always waits for more.
+static void an_idle_egress_gets_what_there_is(void **state) {
+	struct bench *t = *state;
+	struct batch_target packed = {.topic = 1, .packing = PACK_LINES, .pack_max = 50};
+
+	batch_set_seal_unless_busy(&t->set);
+	assert_int_equal(t->sealed_count, 0);
+	add(t, 0, 1, 10);
+	struct batch *b = batch_set_room(&t->set, &packed, 1, 10);
+	assert_non_null(b);
+	batch_set_added(&t->set, b, 1);
+	batch_set_commit(&t->set);
+	batch_set_seal_unless_busy(&t->set);
+	assert_int_equal(t->sealed_count, 1);
+	assert_int_equal(t->batches[t->sealed[0]].topic, 0);
+
+	add(t, 0, 1, 20);
+	batch_set_commit(&t->set);
+	batch_set_seal_unless_busy(&t->set);
+	assert_int_equal(t->sealed_count, 1);
+	come_back(t, t->sealed[0]);
+	batch_set_seal_unless_busy(&t->set);
+	assert_int_equal(t->sealed_count, 2);
+	// The packed one is still there when it is due.
+	batch_set_seal_due(&t->set, 1010);
+	assert_int_equal(t->sealed_count, 3);
+	assert_int_equal(t->batches[t->sealed[2]].topic, 1);
+}
+
 // Packed batches against a list of what was added: each batch is of one partition, nothing is lost,
 // however many partitions share the places of the hint.
 static void packed_batches_are_of_one_partition(void **state) {
@@ -217,6 +247,7 @@ int main(void) {
 		CASE(too_large_for_any),
 		CASE(sealed_in_the_order_of_opening),
 		CASE(a_slow_sink_gets_fuller_batches),
+		CASE(an_idle_egress_gets_what_there_is),
 		CASE(packed_batches_are_of_one_partition),
 		CASE(packed_and_single_do_not_mix),
 	};
