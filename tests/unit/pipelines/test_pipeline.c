@@ -630,11 +630,16 @@ static void the_ledgers_balance_whatever_happens(void **state) {
 	for (uint32_t i = 0; i < next_token; i++)
 		if (t->verdicts_of[i] != 1)
 			fail_msg("token %u got %u verdicts", i, t->verdicts_of[i]);
-	for (int i = 0; i < TRANSPORT_COUNT; i++)
+	uint64_t dead_lettered = 0, shed = 0;
+	for (int i = 0; i < TRANSPORT_COUNT; i++) {
 		assert_int_equal(t->ledger.records[i].in_flight, 0);
+		dead_lettered += t->ledger.records[i].dead_lettered;
+		shed += t->ledger.messages[i].shed[SHED_IN_FLIGHT];
+	}
 	assert_int_equal(t->ledger.derived.in_flight, 0);
-	assert_true(t->ledger.records[0].dead_lettered > 0);
-	assert_true(t->ledger.messages[0].shed[SHED_IN_FLIGHT] > 0);
+	// The run went through those doors; of which transport, is chance.
+	assert_true(dead_lettered > 0);
+	assert_true(shed > 0);
 }
 
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
