@@ -86,8 +86,8 @@ void batch_set_rollback(struct batch_set *s);
 // few records at a time. Returns when the next is due, UINT64_MAX if none is open.
 uint64_t batch_set_seal_due(struct batch_set *s, uint64_t now_ns);
 void batch_set_seal_all(struct batch_set *s);
-// Lingering gathers records while egress is at work. If it has none of ours it would only add delay:
-// seal what is open and not packed (a packed one is worth waiting for).
+// Lingering gathers records while egress is at work. If it has none of ours it would only add
+// delay: seal what is open and not packed (a packed one is worth waiting for).
 void batch_set_seal_unless_busy(struct batch_set *s);
 
 // All entries of a sealed batch have come back.
