@@ -2,6 +2,7 @@
 // Backup: registry, configuration and the CA in one directory. The keys of the CA leave
 // sluice-signd sealed, and can be opened only with its key file, which is not in the backup.
 #include "config/config.h"
+#include "config/durable_file.h"
 #include "controlplane/api_sign.h"
 
 #include <errno.h>
@@ -16,22 +17,11 @@
 #define REFERRED_MAX (1u << 20)
 
 static int file_write(const char *dir, const char *name, const void *bytes, size_t len) {
-	char path[600], part[620];
+	char path[DURABLE_PATH_MAX];
 
-	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	snprintf(part, sizeof(part), "%s.part", path);
-	int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return -errno;
-	int ret = write(fd, bytes, len) == (ssize_t)len ? 0 : -ENOSPC;
-	if (ret == 0 && fsync(fd) < 0)
-		ret = -errno;
-	close(fd);
-	if (ret == 0 && rename(part, path) < 0)
-		ret = -errno;
-	if (ret < 0)
-		unlink(part);
-	return ret;
+	if ((size_t)snprintf(path, sizeof(path), "%s/%s", dir, name) >= sizeof(path))
+		return -ENAMETOOLONG;
+	return durable_file_write(path, bytes, len, 0600);
 }
 
 static int configuration(struct control *c, const char *dir) {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "config/durable_file.h"
 #include "controlplane/registry_state.h"
 
 #include <errno.h>
@@ -197,9 +198,11 @@ int registry_backup(struct registry *r, const char *path) {
 		ret = flushed(part);
 	if (ret == 0 && rename(part, path) < 0)
 		ret = -errno;
-	if (ret < 0)
+	if (ret < 0) {
 		unlink(part);
-	return ret;
+		return ret;
+	}
+	return durable_name_sync(path);
 }
 
 int registry_check(struct registry *r, char *why, size_t why_len) {

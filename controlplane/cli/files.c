@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Commands around files: secrets, restore.
+#include "config/durable_file.h"
 #include "controlplane/cli/command.h"
 #include "controlplane/registry.h"
 
@@ -183,6 +184,8 @@ static int restore_one(const char *dir, const char *name, const char *to) {
 		ret = owner_as_directory(part, to);
 	if (ret == 0 && rename(part, to) < 0)
 		ret = -errno;
+	if (ret == 0)
+		ret = durable_name_sync(to);
 	if (ret < 0)
 		fprintf(stderr, "sluicectl: %s: %s\n", to, strerror(-ret));
 	else
