@@ -442,27 +442,38 @@ static void lab_only(struct build *b, bool used, const void *what, const char *t
 		report_add(b->report, build_line(b, what), "%s: say lab: yes, or change it", text);
 }
 
-static void dead_letter_resolve(struct build *b) {
+static void topic_resolve(struct build *b, const char *option, const char *name, uint16_t *index) {
 	struct config *c = b->config;
 	struct nearest near;
 
-	nearest_init(&near, c->kafka.dead_letter_topic);
+	nearest_init(&near, name);
 	for (uint32_t i = 0; i < c->topic_count; i++) {
-		if (strcmp(c->topics[i].name, c->kafka.dead_letter_topic) == 0) {
-			c->kafka.dead_letter = (uint16_t)i;
+		if (strcmp(c->topics[i].name, name) == 0) {
+			*index = (uint16_t)i;
 			return;
 		}
 		nearest_offer(&near, c->topics[i].name);
 	}
 	report_add(
 		b->report,
-		build_line(b, c->kafka.dead_letter_topic),
-		"kafka.dead_letter_topic: there is no '%.40s' in topics%s%s%s",
-		c->kafka.dead_letter_topic,
+		build_line(b, name),
+		"%s: there is no '%.40s' in topics%s%s%s",
+		option,
+		name,
 		near.best != NULL ? "; did you mean '" : "",
 		near.best != NULL ? near.best : "",
 		near.best != NULL ? "'?" : ""
 	);
+}
+
+static void topics_resolve(struct build *b) {
+	struct config *c = b->config;
+
+	topic_resolve(
+		b, "kafka.dead_letter_topic", c->kafka.dead_letter_topic, &c->kafka.dead_letter
+	);
+	if (c->kafka.alert_topic[0] != '\0')
+		topic_resolve(b, "kafka.alert_topic", c->kafka.alert_topic, &c->kafka.alert);
 }
 
 static void egress_check(struct build *b) {
@@ -547,7 +558,7 @@ void config_check(struct build *b) {
 	for (uint32_t i = 0; i < c->listener_count; i++)
 		listener_check(b, i);
 	profiles_check(b);
-	dead_letter_resolve(b);
+	topics_resolve(b);
 	egress_check(b);
 	sizes_check(b);
 }

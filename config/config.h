@@ -203,6 +203,14 @@ struct config {
 	} mqtt;
 
 	struct {
+		uint32_t devices; // whose state is kept, all workers together; 0: none
+		uint32_t dedup_entries; // per device
+		uint32_t dedup_window_s;
+		uint32_t field_states; // per device
+		uint32_t late_share; // percent of egress.in_flight_records
+	} pipeline;
+
+	struct {
 		enum sink_kind sink;
 		char file_path[256]; // sink: file
 		uint32_t threads; // K
@@ -219,6 +227,8 @@ struct config {
 		char brokers[512]; // "embedded" = address from run_dir/kafka
 		char dead_letter_topic[256];
 		uint16_t dead_letter; // its index in topics
+		char alert_topic[256]; // "": alerts are counted only
+		uint16_t alert; // its index in topics
 		bool accept_weak_topic;
 		enum kafka_compression compression;
 		struct property_option *properties;

@@ -45,6 +45,7 @@ int profile_compile(struct profile *p) {
 	p->index_mask = profile_index_size(p->field_count) - 1;
 	memset(p->index, 0, (p->index_mask + 1) * sizeof(*p->index));
 	p->required_count = 0;
+	p->state_print = 2166136261u;
 	for (uint32_t i = 0; i < p->field_count; i++) {
 		struct profile_field *f = &p->fields[i];
 		uint32_t at = name_hash(f->name);
@@ -60,6 +61,7 @@ int profile_compile(struct profile *p) {
 		if (states == PROFILE_STATES_MAX)
 			return -E2BIG;
 		f->state = states++;
+		p->state_print = (p->state_print ^ name_hash(f->name)) * 16777619u;
 	}
 	p->state_count = states;
 	return 0;

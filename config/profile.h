@@ -114,6 +114,7 @@ struct profile {
 	uint16_t *required; // numbers of the fields that must be there
 	uint32_t required_count;
 	uint8_t state_count; // fields that keep state per device
+	uint32_t state_print; // of their names in order: whose state a device's field states are
 
 	struct profile_step *steps;
 	uint32_t step_count;

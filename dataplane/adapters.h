@@ -16,6 +16,7 @@ struct adapters;
 struct blocks;
 struct coap_stats;
 struct flow_desk;
+struct device_states;
 struct frame_devices;
 struct frame_stats;
 struct letter_lane;
@@ -39,6 +40,7 @@ struct adapters_shared {
 	struct gate **gates; // one per worker: who may send
 	struct letter_lane
 		*letters; // dead letters that go through again, worker 0; NULL in a replay
+	struct device_states *states; // NULL: nothing is remembered of devices
 };
 
 int adapters_create(struct worker *w, const struct adapters_shared *shared, struct adapters **out);

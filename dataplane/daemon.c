@@ -17,6 +17,7 @@
 #include "dataplane/privileges.h"
 #include "dataplane/status.h"
 #include "dataplane/worker.h"
+#include "pipelines/device_state.h"
 #include "pipelines/kafka_topics.h"
 
 #include <rte_launch.h>
@@ -190,6 +191,11 @@ static int shared_start(struct daemon *d, char *why, size_t why_len) {
 	s->frame_devices = d->frame_devices;
 	if (ret != 0)
 		return ret;
+	ret = device_states_configure(c, d->worker_count, s->secret, &s->states);
+	if (ret != 0) {
+		snprintf(why, why_len, "device states: %s: lower pipeline.devices", strerror(-ret));
+		return ret;
+	}
 	ret = control_create(c, d->worker_count, s->secret, s->appliance_epoch, &d->control);
 	if (ret != 0) {
 		snprintf(why, why_len, "no memory for the device table");
@@ -425,6 +431,7 @@ static void destroy(struct daemon *d) {
 	config_loader_destroy(d->loader);
 	lane_destroy(d->shared.letters);
 	mqtt_shared_destroy(d->shared.mqtt);
+	device_states_destroy(d->shared.states);
 	for (uint16_t p = 0; p < d->ports_open; p++)
 		port_close(&d->ports[p]);
 	listener_table_destroy(d->listeners);

@@ -199,8 +199,10 @@ void gate_judge(void *gate, struct judgement *j, uint32_t n) {
 		hashes[i] = flow_book_hash(g->book, &id);
 	}
 	device_table_lookup(g->table, names, n, entries);
-	for (uint32_t i = 0; i < n; i++)
+	for (uint32_t i = 0; i < n; i++) {
+		j[i].registered = entries[i].slot != DEVICE_NONE;
 		judge(g, &j[i], &entries[i]);
+	}
 	for (uint32_t i = 0; g->book != NULL && i < n; i++)
 		flow_count(g, &j[i], hashes[i]);
 }

@@ -9,6 +9,7 @@
 #include "dataplane/replay.h"
 #include "dataplane/status.h"
 #include "dataplane/worker.h"
+#include "pipelines/device_state.h"
 #include "pipelines/kafka_topics.h"
 
 #include <rte_malloc.h>
@@ -69,6 +70,8 @@ static int setup(struct replay *r, enum replay_out out, char *why, size_t why_le
 	r->shared.appliance_epoch = EPOCH;
 	ret = listener_table_create(c, &r->listeners, &culprit);
 	r->shared.listeners = r->listeners;
+	if (ret == 0)
+		ret = device_states_configure(c, 1, r->shared.secret, &r->shared.states);
 	if (ret == 0)
 		ret = kafka_topics_resolve(c, 15000, why, why_len);
 	if (ret == 0)
@@ -178,6 +181,7 @@ static void finish(struct replay *r) {
 static void destroy(struct replay *r) {
 	egress_destroy(r->egress);
 	worker_destroy(r->worker);
+	device_states_destroy(r->shared.states);
 	listener_table_destroy(r->listeners);
 	free(r->status);
 	config_free(r->config);

@@ -116,6 +116,7 @@ static int pipeline_start(struct worker *w, const struct worker_env *env) {
 		.in_flight_bytes_max = c->egress.in_flight_bytes,
 		.appliance_epoch = env->shared->appliance_epoch,
 		.ledger = &w->ledger,
+		.states = env->shared->states,
 		.sealed = batch_sealed,
 		.owner = w,
 	};

@@ -23,15 +23,16 @@ static inline uint64_t siphash_rotl(uint64_t x, int b) {
 		v[2] = siphash_rotl(v[2], 32);                                                     \
 	} while (0)
 
-static inline uint64_t siphash13(const uint64_t key[2], const void *bytes, uint32_t len) {
+static inline void siphash_init(uint64_t v[4], const uint64_t key[2]) {
+	v[0] = key[0] ^ 0x736f6d6570736575;
+	v[1] = key[1] ^ 0x646f72616e646f6d;
+	v[2] = key[0] ^ 0x6c7967656e657261;
+	v[3] = key[1] ^ 0x7465646279746573;
+}
+
+static inline void siphash_absorb(uint64_t v[4], const void *bytes, uint32_t len) {
 	const uint8_t *p = bytes;
 	const uint8_t *end = p + (len & ~7u);
-	uint64_t v[4] = {
-		key[0] ^ 0x736f6d6570736575,
-		key[1] ^ 0x646f72616e646f6d,
-		key[0] ^ 0x6c7967656e657261,
-		key[1] ^ 0x7465646279746573,
-	};
 	uint64_t word;
 	uint64_t last = (uint64_t)len << 56;
 
@@ -46,9 +47,34 @@ static inline uint64_t siphash13(const uint64_t key[2], const void *bytes, uint3
 	v[3] ^= last;
 	SIPHASH_ROUND(v);
 	v[0] ^= last;
-	v[2] ^= 0xff;
+}
+
+static inline uint64_t siphash_squeeze(uint64_t v[4]) {
 	SIPHASH_ROUND(v);
 	SIPHASH_ROUND(v);
 	SIPHASH_ROUND(v);
 	return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+static inline uint64_t siphash13(const uint64_t key[2], const void *bytes, uint32_t len) {
+	uint64_t v[4];
+
+	siphash_init(v, key);
+	siphash_absorb(v, bytes, len);
+	v[2] ^= 0xff;
+	return siphash_squeeze(v);
+}
+
+// The variant with 128 bits: long enough to stand for the bytes themselves.
+static inline void
+siphash13_128(const uint64_t key[2], const void *bytes, uint32_t len, uint64_t out[2]) {
+	uint64_t v[4];
+
+	siphash_init(v, key);
+	v[1] ^= 0xee;
+	siphash_absorb(v, bytes, len);
+	v[2] ^= 0xee;
+	out[0] = siphash_squeeze(v);
+	v[1] ^= 0xdd;
+	out[1] = siphash_squeeze(v);
 }

@@ -4,17 +4,24 @@
 // Thread: the worker's own.
 #pragma once
 
+#include "pipelines/burst.h"
 #include "pipelines/record.h"
 
 #include <stdbool.h>
 #include <stdint.h>
+
+#define WAITER_NONE UINT32_MAX
 
 struct ack_slot {
 	uint64_t rx_ns;
 	uint32_t token; // the adapter's; next free slot while the slot is free
 	uint16_t waiting; // records without a result
 	uint8_t transport;
-	bool refused; // at least one record was
+	bool refused : 1; // at least one record was
+	bool silent : 1; // nobody waits: the slot is there for its dedup entry
+	uint32_t place; // of the device with the entry
+	uint32_t waiters; // copies that wait as well, WAITER_NONE: none (pipelines/waiters.h)
+	struct dedup_key key; // hash 0: no entry
 };
 
 struct ack_table {

@@ -2,6 +2,7 @@
 // The last stage: encode a message's records into batches, all of them or none, within the budgets
 // of what may be in flight.
 #include "config/config.h"
+#include "pipelines/dedup.h"
 #include "pipelines/encode_json.h"
 #include "pipelines/encode_original.h"
 #include "pipelines/encode_protobuf.h"
@@ -30,6 +31,7 @@ static struct batch_entry *entry_begin(struct batch *b, struct view key) {
 	e->headers_offset = 0;
 	e->headers_len = 0;
 	e->ledger_seq = 0;
+	e->late = false;
 	atomic_store_explicit(&e->result, RESULT_PENDING, memory_order_relaxed);
 	return e;
 }
@@ -154,6 +156,7 @@ add_record(struct pipeline *p, const struct item *it, const struct record *rec, 
 	e->rx_wall_ns = m->rx_wall_ns;
 	e->rx_ns = m->rx_ns;
 	e->transport = m->transport;
+	e->late = rec->late;
 	uint64_t used = entry_bytes(e);
 	uint32_t packed = e->lead + (to.packing == PACK_LINES ? 1 : 0);
 	assert(used + packed <= bound);
@@ -166,6 +169,24 @@ add_record(struct pipeline *p, const struct item *it, const struct record *rec, 
 static bool budget_left(const struct pipeline *p, const struct item *it) {
 	return p->in_flight_records + it->record_count <= p->env.in_flight_records_max
 		&& p->in_flight_bytes < p->env.in_flight_bytes_max;
+}
+
+static uint32_t late_count(const struct pipeline *p, const struct item *it) {
+	uint32_t n = 0;
+
+	for (uint16_t i = 0; i < it->record_count; i++)
+		n += p->burst.records[it->first_record + i].late;
+	return n;
+}
+
+// A device that returns with days of readings gets a share of the budget, so that live records find
+// their way as short as ever. One message may always be on its way, however large.
+static bool late_share_left(const struct pipeline *p, const struct item *it) {
+	uint64_t share =
+		(uint64_t)p->env.in_flight_records_max * p->config->pipeline.late_share / 100;
+	uint32_t n = late_count(p, it);
+
+	return n == 0 || p->late_records == 0 || p->late_records + n <= share;
 }
 
 // What no empty pipeline could take is refused for good: "later" would be a lie.
@@ -206,12 +227,14 @@ static void accepted(struct pipeline *p, const struct item *it) {
 	records->accepted += it->record_count;
 	records->in_flight += it->record_count;
 	p->in_flight_records += it->record_count;
+	p->late_records += late_count(p, it);
 	for (uint16_t i = 0; i < it->record_count; i++)
 		count_findings(&p->env.ledger->stages, &p->burst.records[it->first_record + i]);
 }
 
 static void admit_item(struct pipeline *p, struct item *it) {
 	bool waits = it->m.token != TOKEN_NONE && it->m.profile->route->ack == ACK_KAFKA;
+	bool tracked = waits || it->key.hash != 0; // an entry of dedup has to know the result
 	uint64_t bytes_before = p->in_flight_bytes;
 	uint32_t ack = TOKEN_NONE;
 
@@ -219,18 +242,23 @@ static void admit_item(struct pipeline *p, struct item *it) {
 		turn_down(p, it, SHED_IN_FLIGHT);
 		return;
 	}
-	if (waits) {
+	if (!late_share_left(p, it)) {
+		item_shed(it, SHED_LATE);
+		return;
+	}
+	if (tracked) {
 		ack = ack_table_take(&p->acks, &it->m, it->record_count);
 		if (ack == TOKEN_NONE) {
 			item_shed(it, SHED_NO_TOKEN);
 			return;
 		}
+		p->acks.slots[ack].silent = !waits;
 	}
 	for (uint16_t i = 0; i < it->record_count; i++) {
 		if (add_record(p, it, &p->burst.records[it->first_record + i], ack))
 			continue;
 		batch_set_rollback(&p->batches);
-		if (waits)
+		if (tracked)
 			ack_table_give(&p->acks, ack);
 		p->in_flight_bytes = bytes_before;
 		turn_down(p, it, SHED_NO_BATCH);
@@ -238,6 +266,8 @@ static void admit_item(struct pipeline *p, struct item *it) {
 	}
 	batch_set_commit(&p->batches);
 	accepted(p, it);
+	it->ack = ack;
+	dedup_admitted(p, it, ack);
 	if (!waits)
 		settle_later(p, &it->m, &(struct verdict) {.outcome = OUTCOME_ACKED});
 }
@@ -248,46 +278,73 @@ void admit_burst(struct pipeline *p, uint16_t from, uint16_t to) {
 			admit_item(p, &p->burst.items[i]);
 }
 
-// Dead letters never take the last quarter of anything: a flood of bad input leaves room for good.
-static bool dead_letter_room(const struct pipeline *p, uint32_t bound) {
+// What we make ourselves never takes the last quarter of anything: a flood of bad input leaves room
+// for good.
+static bool derived_room(const struct pipeline *p, uint32_t bound) {
 	return p->batches.free_count > p->batches.count / 4
-		&& p->dead_letter_bytes + bound <= p->env.in_flight_bytes_max / 4;
+		&& p->derived_bytes + bound <= p->env.in_flight_bytes_max / 4;
+}
+
+static struct batch *
+derived_batch(struct pipeline *p, const struct derived *d, int32_t *partition) {
+	uint32_t partitions = p->config->topics[d->topic].partitions;
+	uint32_t bound = d->bound + d->key.len;
+
+	if (partitions == 0 || !derived_room(p, bound))
+		return nullptr;
+	*partition = partition_of(d->spread, partitions);
+	struct batch_target to = {
+		.egress = egress_of(d->topic, *partition, p->env.egress_count),
+		.topic = d->topic,
+	};
+	struct batch *b = batch_set_room(&p->batches, &to, bound, d->rx_ns);
+	if (b == nullptr)
+		batch_set_rollback(&p->batches);
+	return b;
+}
+
+bool admit_derived(struct pipeline *p, const struct derived *d) {
+	struct ledger_derived *derived = &p->env.ledger->derived;
+	int32_t partition = 0;
+	struct batch *b = derived_batch(p, d, &partition);
+
+	derived->made++;
+	if (b == nullptr) {
+		derived->shed++;
+		return false;
+	}
+	struct batch_entry *e = entry_begin(b, d->key);
+	e->len = d->encode(&p->envelope, d->what, b->buf + e->offset);
+	e->partition = partition;
+	e->ack = TOKEN_NONE;
+	e->rx_wall_ns = d->rx_wall_ns;
+	e->rx_ns = d->rx_ns;
+	e->kind = d->kind;
+	e->transport = d->transport;
+	assert(entry_bytes(e) <= d->bound + d->key.len);
+	batch_set_added(&p->batches, b, (uint32_t)entry_bytes(e));
+	p->derived_bytes += entry_bytes(e);
+	batch_set_commit(&p->batches);
+	derived->in_flight++;
+	return true;
+}
+
+static uint32_t encode_dead_letter(const struct envelope *e, const void *what, uint8_t *at) {
+	return dead_letter_encode(e, what, at);
 }
 
 bool admit_dead_letter(struct pipeline *p, const struct dead_letter *d, uint64_t rx_ns) {
-	struct ledger_derived *derived = &p->env.ledger->derived;
-	uint16_t topic = p->config->kafka.dead_letter;
-	uint32_t partitions = p->config->topics[topic].partitions;
-	uint32_t bound = dead_letter_bound(d) + d->device.len;
-	struct batch *b = nullptr;
-
-	derived->made++;
-	if (partitions > 0 && dead_letter_room(p, bound)) {
-		int32_t partition =
-			partition_of(d->device.len > 0 ? d->device : d->peer, partitions);
-		struct batch_target to = {
-			.egress = egress_of(topic, partition, p->env.egress_count),
-			.topic = topic,
-		};
-		b = batch_set_room(&p->batches, &to, bound, rx_ns);
-		if (b != nullptr) {
-			struct batch_entry *e = entry_begin(b, d->device);
-			e->len = dead_letter_encode(&p->envelope, d, b->buf + e->offset);
-			e->partition = partition;
-			e->ack = TOKEN_NONE;
-			e->rx_wall_ns = d->rx_wall_ns;
-			e->rx_ns = rx_ns;
-			e->kind = ENTRY_DEAD_LETTER;
-			e->transport = d->transport;
-			assert(entry_bytes(e) <= bound);
-			batch_set_added(&p->batches, b, (uint32_t)entry_bytes(e));
-			p->dead_letter_bytes += entry_bytes(e);
-			batch_set_commit(&p->batches);
-			derived->in_flight++;
-			return true;
-		}
-		batch_set_rollback(&p->batches);
-	}
-	derived->shed++;
-	return false;
+	struct derived out = {
+		.topic = p->config->kafka.dead_letter,
+		.kind = ENTRY_DEAD_LETTER,
+		.transport = d->transport,
+		.key = d->device,
+		.spread = d->device.len > 0 ? d->device : d->peer,
+		.bound = dead_letter_bound(d),
+		.encode = encode_dead_letter,
+		.what = d,
+		.rx_wall_ns = d->rx_wall_ns,
+		.rx_ns = rx_ns,
+	};
+	return admit_derived(p, &out);
 }

@@ -9,6 +9,7 @@ struct docket {
 	const struct authority *authority;
 	struct judgement cases[JUDGEMENTS_MAX];
 	uint16_t items[JUDGEMENTS_MAX];
+	struct record *records[JUDGEMENTS_MAX]; // the first of each
 	uint32_t count;
 };
 
@@ -40,20 +41,24 @@ static void docket_judge(struct docket *d) {
 	if (d->count == 0)
 		return;
 	d->authority->judge(d->authority->owner, d->cases, d->count);
-	for (uint32_t i = 0; i < d->count; i++)
+	for (uint32_t i = 0; i < d->count; i++) {
 		verdict_apply(&d->burst->items[d->items[i]], d->cases[i].rc);
+		for (uint32_t n = 0; n < d->cases[i].records; n++)
+			d->records[i][n].registered = d->cases[i].registered;
+	}
 	d->count = 0;
 }
 
-static void docket_add(struct docket *d, uint16_t item, struct view device, bool first) {
+static void docket_add(struct docket *d, uint16_t item, struct record *rec, bool first) {
 	const struct item *it = &d->burst->items[item];
 
 	if (d->count == JUDGEMENTS_MAX)
 		docket_judge(d);
 	d->items[d->count] = item;
+	d->records[d->count] = rec;
 	d->cases[d->count++] = (struct judgement) {
 		.message = &it->m,
-		.device = device,
+		.device = rec->device,
 		.records = 1,
 		.bytes = first ? it->m.payload.len : 0,
 	};
@@ -61,14 +66,14 @@ static void docket_add(struct docket *d, uint16_t item, struct view device, bool
 
 static void item_add(struct docket *d, uint16_t item) {
 	const struct item *it = &d->burst->items[item];
-	const struct record *r = &d->burst->records[it->first_record];
+	struct record *r = &d->burst->records[it->first_record];
 
 	for (uint16_t i = 0; i < it->record_count; i++) {
 		// Records of one device mostly stand together: one question for all of them.
 		if (i > 0 && d->count > 0 && view_equal(r[i].device, r[i - 1].device))
 			d->cases[d->count - 1].records++;
 		else
-			docket_add(d, item, r[i].device, i == 0);
+			docket_add(d, item, &r[i], i == 0);
 	}
 }
 

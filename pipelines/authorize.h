@@ -27,6 +27,7 @@ struct judgement {
 	uint32_t records;
 	uint32_t bytes; // of the payload, with the message's first device
 	enum judgement_rc rc; // the answer
+	bool registered; // and whether the device is in the registry
 };
 
 struct authority {

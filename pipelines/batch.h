@@ -15,6 +15,7 @@ enum entry_kind : uint8_t {
 	ENTRY_RECORD, // telemetry: gets a ledger-seq
 	ENTRY_QUARANTINED, // telemetry on its way to the dead-letter topic: no ledger-seq
 	ENTRY_DEAD_LETTER, // of a message that became no record
+	ENTRY_ALERT,
 	ENTRY_CHECKPOINT, // made and consumed by the egress thread only
 };
 
@@ -60,6 +61,7 @@ struct batch_entry {
 	enum seq_form seq_form;
 	uint8_t lead; // bytes before `offset` that belong to the entry in a packed message
 	uint8_t transport; // enum transport
+	bool late; // came through the late lane
 	_Atomic(uint8_t) result; // enum entry_result, written by [e] before the completion
 };
 

@@ -22,6 +22,15 @@ enum item_state : uint8_t {
 	ITEM_GOING,
 	ITEM_REFUSED,
 	ITEM_SHED,
+	ITEM_DUPLICATE, // of a message that was taken before, or stands before it in this burst
+};
+
+#define ITEM_NONE UINT16_MAX
+
+// What names a message for its device (48 bits of a hash; 0: nothing does), and what it says.
+struct dedup_key {
+	uint64_t hash;
+	uint32_t payload; // hash
 };
 
 // One message and where its records lie in the burst.
@@ -35,6 +44,11 @@ struct item {
 	bool disconnect; // refused: and the sender's connection is to end
 	uint32_t signature; // that refused it, or was found in what was malformed; 0: none
 	const char *stage; // that refused it; a literal
+	// Dedup: the entry it made (key.hash 0: none), with the first record's device; or, of a
+	// duplicate, what became or becomes of the first.
+	struct dedup_key key;
+	uint32_t original; // DEDUP_COMMITTED, or who knows (pipelines/dedup.c)
+	uint32_t ack; // slot, TOKEN_NONE: it has none
 	uint16_t first_record;
 	uint16_t record_count;
 	uint8_t address[ADDRESS_TEXT_MAX]; // text of the peer, where that names the device
@@ -58,6 +72,9 @@ struct record {
 	struct view device;
 	struct view claimed; // device the payload names, if it does not decide and differs
 	uint32_t state; // the device's place among the device states; STATE_NONE: it has none
+	bool registered;
+	bool late; // beyond late_after: takes the late lane
+	bool live; // tells of the present: neither late nor too old nor from the future
 	uint32_t findings; // bits, 1u << enum finding
 	enum finding quarantine; // why it goes to the dead-letter topic; FINDING_NONE: it does not
 	uint8_t found_count; // at most RECORD_FINDINGS_MAX are kept, findings has the rest

@@ -163,6 +163,9 @@ static void make_records(struct burst *b, struct item *it, uint16_t first_readin
 		rec->reading = &b->readings.readings[i];
 		rec->claimed = (struct view) {0};
 		rec->state = STATE_NONE;
+		rec->registered = false;
+		rec->late = false;
+		rec->live = true;
 		rec->findings = 0;
 		rec->found_count = 0;
 		rec->quarantine = FINDING_NONE;

@@ -68,11 +68,17 @@ static void render_record(struct envelope *e, enum transport t, uint8_t ack) {
 	out->len = (uint32_t)(p - out->text);
 }
 
-static void render_dead_letter(struct envelope *e, enum transport t) {
-	struct envelope_prefix *out = &e->dead_letter[t];
+static void render_derived(
+	const struct envelope *e,
+	struct envelope_prefix *out,
+	const char *type,
+	enum transport t
+) {
 	uint8_t *p = out->text;
 
-	p = JSON_LITERAL(p, "{\"type\":\"dead-letter\",");
+	p = JSON_LITERAL(p, "{\"type\":");
+	p = label(p, type);
+	*p++ = ',';
 	p = origin(p, e);
 	p = tail(p, t);
 	out->len = (uint32_t)(p - out->text);
@@ -84,6 +90,7 @@ void envelope_render(struct envelope *e, const struct config *c) {
 	for (enum transport t = 0; t < TRANSPORT_COUNT; t++) {
 		for (uint8_t ack = 0; ack < ENVELOPE_ACKS; ack++)
 			render_record(e, t, ack);
-		render_dead_letter(e, t);
+		render_derived(e, &e->dead_letter[t], "dead-letter", t);
+		render_derived(e, &e->alert[t], "alert", t);
 	}
 }

@@ -28,6 +28,7 @@ struct envelope {
 	uint32_t seq_at; // of the ledger-seq places in a record's prefix
 	struct envelope_prefix record[TRANSPORT_COUNT][ENVELOPE_ACKS]; // ends before the realm
 	struct envelope_prefix dead_letter[TRANSPORT_COUNT];
+	struct envelope_prefix alert[TRANSPORT_COUNT];
 };
 
 // Write the prefixes for `c` and the clock state in *e; appliance_epoch is set by the caller.

@@ -94,7 +94,8 @@
 	X(SHED_UPLOAD_LIMIT, "upload-limit")                                                       \
 	X(SHED_QUOTA, "quota")                                                                     \
 	X(SHED_DRAINING, "draining")                                                               \
-	X(SHED_MARK, "replay-mark-not-stored")
+	X(SHED_MARK, "replay-mark-not-stored")                                                     \
+	X(SHED_LATE, "late-share-used")
 
 #define LOST_REASONS(X) X(LOST_SINK_PERMANENT, "sink-permanent-error")
 
@@ -126,7 +127,19 @@ const char *transport_label(enum transport t);
 // One line per counter: id, stage, label.
 #define STAGE_COUNTERS(X)                                                                          \
 	X(STAGE_QUARANTINED, "quarantine", "records")                                              \
-	X(STAGE_FLAGGED, "validate", "flagged")
+	X(STAGE_FLAGGED, "validate", "flagged")                                                    \
+	X(STAGE_DEVICES_NEW, "devices", "new")                                                     \
+	X(STAGE_DEVICES_EVICTED, "devices", "evicted")                                             \
+	X(STAGE_DEVICES_NO_ROOM, "devices", "no-room")                                             \
+	X(STAGE_DEVICES_ELSEWHERE, "devices", "elsewhere")                                         \
+	X(STAGE_DEDUP_KEYED, "dedup", "keyed")                                                     \
+	X(STAGE_DEDUP_ATTACHED, "dedup", "attached")                                               \
+	X(STAGE_DEDUP_FULL, "dedup", "window-full")                                                \
+	X(STAGE_GAP_NUMBERS, "validate", "gap-numbers")                                            \
+	X(STAGE_FIELDS_NO_ROOM, "validate", "fields-without-state")                                \
+	X(STAGE_ALERTS_RAISED, "alerts", "raised")                                                 \
+	X(STAGE_ALERTS_CLEARED, "alerts", "cleared")                                               \
+	X(STAGE_ALERTS_HELD, "alerts", "no-room")
 
 enum stage_counter : uint8_t {
 #define X(id, stage, label) id,

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "config/config.h"
 #include "pipelines/decode.h"
+#include "pipelines/dedup.h"
+#include "pipelines/devices.h"
 #include "pipelines/match.h"
 #include "pipelines/pipeline.h"
 #include "pipelines/pipeline_state.h"
 #include "pipelines/route.h"
+#include "pipelines/validate.h"
 
 void pipeline_use(struct pipeline *p, const struct config *c) {
 	uint32_t entries = c->egress.batch_records;
@@ -60,7 +63,7 @@ static void dead_letter_item(struct pipeline *p, const struct item *it) {
 }
 
 // The doors of the items that did not become records.
-static void turn_away(struct pipeline *p, const struct item *it) {
+static void turn_away(struct pipeline *p, struct item *it) {
 	struct ledger_messages *messages = &p->env.ledger->messages[it->m.transport];
 	struct verdict v = {
 		.refuse = it->refuse,
@@ -69,6 +72,7 @@ static void turn_away(struct pipeline *p, const struct item *it) {
 		.disconnect = it->disconnect,
 	};
 
+	dedup_withdrawn(p, it);
 	messages->received++;
 	if (it->state == ITEM_REFUSED) {
 		v.outcome = OUTCOME_REFUSED;
@@ -91,12 +95,18 @@ static void run_stages(struct pipeline *p) {
 	for (uint16_t from = 0; from < b->item_count;) {
 		uint16_t to = decode_burst(p->decoder, b, from);
 		authorize_burst(b, from, to, &p->env.authority);
+		devices_burst(p, from, to);
+		dedup_burst(p, from, to);
+		validate_burst(p, from, to);
 		match_burst(b, from, to, p->matcher, &p->env.enforcer);
 		route_burst(b, from, to, p->config, p->env.egress_count);
 		admit_burst(p, from, to);
 		for (uint16_t i = from; i < to; i++)
-			if (b->items[i].state != ITEM_GOING)
+			if (b->items[i].state == ITEM_REFUSED || b->items[i].state == ITEM_SHED)
 				turn_away(p, &b->items[i]);
+		for (uint16_t i = from; i < to; i++)
+			if (b->items[i].state == ITEM_DUPLICATE)
+				settle_duplicate(p, &b->items[i]);
 		from = to;
 	}
 	b->item_count = 0;
@@ -109,6 +119,7 @@ void pipeline_push(struct pipeline *p, const struct message *m) {
 	it->m = *m;
 	it->state = ITEM_GOING;
 	it->record_count = 0;
+	it->key.hash = 0;
 	it->signature = 0;
 	it->disconnect = false;
 	if (m->rx_ns > p->now_ns)

@@ -18,6 +18,7 @@
 
 #include "pipelines/authorize.h"
 #include "pipelines/batch.h"
+#include "pipelines/device_state.h"
 #include "pipelines/latency.h"
 #include "pipelines/ledger.h"
 #include "pipelines/match.h"
@@ -36,11 +37,12 @@ struct pipeline_env {
 	uint16_t egress_count;
 	struct batch *batches; // batch_count of them, buffers attached, owned by the caller
 	uint16_t batch_count;
-	uint32_t ack_slots; // messages that may wait at once
+	uint32_t ack_slots; // messages that may wait at once, at most 2^26
 	uint32_t in_flight_records_max;
 	uint64_t in_flight_bytes_max;
 	uint64_t appliance_epoch;
 	struct ledger *ledger; // this worker's
+	struct device_states *states; // shared by all workers; NULL: nothing is remembered
 	// Give a sealed batch to batch->egress. Must not fail: ring sized for all batches.
 	void (*sealed)(void *owner, struct batch *b);
 	void *owner;

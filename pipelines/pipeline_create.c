@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a pipeline allocates, all of it before the worker starts.
 #include "config/config.h"
+#include "pipelines/dedup.h"
 #include "pipelines/encode_protobuf.h"
 #include "pipelines/pipeline_state.h"
 
@@ -15,7 +16,7 @@ int pipeline_create(const struct pipeline_env *env, const struct config *c, stru
 	int ret;
 
 	if (c->topic_count > BATCH_TOPICS_MAX || env->egress_count == 0
-	    || env->egress_count > BATCH_EGRESS_MAX)
+	    || env->egress_count > BATCH_EGRESS_MAX || env->ack_slots > ORIGIN_SLOT_MASK)
 		return -EINVAL;
 	p = calloc(1, sizeof(*p));
 	if (p == nullptr)
@@ -29,6 +30,9 @@ int pipeline_create(const struct pipeline_env *env, const struct config *c, stru
 	if (ret < 0)
 		goto err;
 	ret = ack_table_init(&p->acks, env->ack_slots);
+	if (ret < 0)
+		goto err;
+	ret = waiters_init(&p->waiters, env->states != nullptr ? env->ack_slots : 0);
 	if (ret < 0)
 		goto err;
 	ret = -ENOMEM;
@@ -54,6 +58,7 @@ void pipeline_destroy(struct pipeline *p) {
 	free(p->decoder);
 	free(p->protobuf);
 	ack_table_fini(&p->acks);
+	waiters_fini(&p->waiters);
 	batch_set_fini(&p->batches);
 	free(p);
 }

@@ -9,6 +9,7 @@
 #include "pipelines/dead_letter.h"
 #include "pipelines/envelope.h"
 #include "pipelines/pipeline.h"
+#include "pipelines/waiters.h"
 
 #define VERDICTS_MAX 4096
 
@@ -20,18 +21,34 @@ struct verdict_due {
 	struct verdict v;
 };
 
+// A message we make ourselves.
+struct derived {
+	uint16_t topic;
+	enum entry_kind kind;
+	enum transport transport;
+	struct view key; // of the Kafka message
+	struct view spread; // what chooses the partition
+	uint32_t bound; // of the value
+	uint32_t (*encode)(const struct envelope *e, const void *what, uint8_t *at);
+	const void *what;
+	int64_t rx_wall_ns;
+	uint64_t rx_ns;
+};
+
 struct pipeline {
 	struct pipeline_env env;
 	const struct config *config;
 	struct envelope envelope;
 	struct batch_set batches;
 	struct ack_table acks;
+	struct waiters waiters;
 	struct payload_decoder *decoder; // owned
 	struct protobuf_scratch *protobuf; // owned
 	struct matcher *matcher; // borrowed, NULL: no signatures
 	uint64_t in_flight_records;
 	uint64_t in_flight_bytes;
-	uint64_t dead_letter_bytes; // of derived entries in flight
+	uint64_t late_records; // of those, in the late lane
+	uint64_t derived_bytes; // of derived entries in flight
 	uint64_t now_ns; // the latest time anybody told us
 	uint32_t due_count;
 	struct verdict_due due[VERDICTS_MAX];
@@ -41,11 +58,14 @@ struct pipeline {
 
 // admit.c: every item of [from, to) that is still going becomes records in batches, or is shed.
 void admit_burst(struct pipeline *p, uint16_t from, uint16_t to);
-// Put a dead letter on its way; false (counted as shed in `derived`) if there is no room for it.
+// Put a message of our own on its way; false (counted as shed in `derived`) if there is no room.
+bool admit_derived(struct pipeline *p, const struct derived *d);
 bool admit_dead_letter(struct pipeline *p, const struct dead_letter *d, uint64_t rx_ns);
 // Bytes that an entry keeps in flight.
 uint64_t entry_bytes(const struct batch_entry *e);
 
 // settle.c: what came of a message, told to its adapter now or at the end of the burst.
 void settle_later(struct pipeline *p, const struct message *m, const struct verdict *v);
+// A copy: its door, and its verdict as far as there is one.
+void settle_duplicate(struct pipeline *p, const struct item *it);
 void settle_due(struct pipeline *p, uint64_t now_ns);

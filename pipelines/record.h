@@ -48,6 +48,8 @@ struct message {
 	enum unknown_rule unknown;
 	uint8_t replays; // how often it went through the pipeline before, as a dead letter
 	bool proven; // the sender's address is proven: authenticated frame, TCP, Echo
+	bool copy; // the sender says that it may have sent this before (MQTT's DUP)
+	uint16_t packet_id; // MQTT QoS 1 and 2, with `epoch` for the session; 0: none
 	struct view peer; // remote IP address, 4 or 16 bytes
 	uint16_t peer_port;
 	int64_t rx_wall_ns; // arrival, wall clock

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Results and verdicts: what came of records, and who is told.
 #include "config/config.h"
+#include "pipelines/dedup.h"
 #include "pipelines/pipeline_state.h"
 
 #include <assert.h>
@@ -43,6 +44,62 @@ void settle_later(struct pipeline *p, const struct message *m, const struct verd
 	};
 }
 
+// Its first was turned away in this very burst: so is the copy.
+static void turned_away_too(struct pipeline *p, const struct item *it, const struct item *first) {
+	struct ledger_messages *messages = &p->env.ledger->messages[it->m.transport];
+	bool refused = first->state == ITEM_REFUSED;
+	struct verdict v = {
+		.outcome = refused ? OUTCOME_REFUSED : OUTCOME_SHED,
+		.refuse = first->refuse,
+		.shed = first->shed,
+		.payload = first->payload,
+		.disconnect = first->disconnect,
+	};
+
+	messages->received++;
+	if (refused)
+		messages->refused[first->refuse]++;
+	else
+		messages->shed[first->shed]++;
+	settle_later(p, &it->m, &v);
+}
+
+// Does the copy have its verdict already? Otherwise it waits, or finds no room to wait.
+enum { COPY_DURABLE, COPY_WAITS, COPY_NO_ROOM };
+
+static int attach(struct pipeline *p, const struct item *it, uint32_t original) {
+	if (it->m.token == TOKEN_NONE || it->m.profile->route->ack == ACK_RECEIVED
+	    || original == DEDUP_COMMITTED)
+		return COPY_DURABLE;
+	struct ack_slot *slot = &p->acks.slots[original & ORIGIN_SLOT_MASK];
+	return waiter_add(&p->waiters, &slot->waiters, &it->m) ? COPY_WAITS : COPY_NO_ROOM;
+}
+
+void settle_duplicate(struct pipeline *p, const struct item *it) {
+	struct ledger_messages *messages = &p->env.ledger->messages[it->m.transport];
+	const struct item *first = dedup_first(p, it);
+	uint32_t original = it->original;
+	struct verdict v = {.outcome = OUTCOME_ACKED};
+
+	if (first != nullptr && first->state != ITEM_GOING) {
+		turned_away_too(p, it, first);
+		return;
+	}
+	if (first != nullptr)
+		original = origin_of(p->env.worker, first->ack);
+	int rc = attach(p, it, original);
+	messages->received++;
+	if (rc == COPY_NO_ROOM) {
+		messages->shed[SHED_NO_TOKEN]++;
+		v = (struct verdict) {.outcome = OUTCOME_SHED, .shed = SHED_NO_TOKEN};
+	} else {
+		messages->duplicate++;
+	}
+	p->env.ledger->stages.counters[STAGE_DEDUP_ATTACHED] += rc == COPY_WAITS;
+	if (rc != COPY_WAITS)
+		settle_later(p, &it->m, &v);
+}
+
 static bool
 dead_letter_refused(struct pipeline *p, const struct batch *b, const struct batch_entry *e) {
 	struct dead_letter d = {
@@ -59,24 +116,30 @@ dead_letter_refused(struct pipeline *p, const struct batch *b, const struct batc
 	return admit_dead_letter(p, &d, e->rx_ns);
 }
 
+// Kafka has it, or never will: the message, and the copies that wait for it.
+static void settle_slot(struct pipeline *p, uint32_t ack, struct ack_slot *done) {
+	struct verdict v = {.outcome = OUTCOME_ACKED};
+	struct waiter w;
+
+	if (done->refused)
+		v = (struct verdict) {.outcome = OUTCOME_REFUSED, .refuse = REFUSE_SINK};
+	dedup_settled(p, ack, done);
+	if (!done->silent)
+		tell(p, done->transport, done->token, done->rx_ns, &v, p->now_ns);
+	while (waiter_take(&p->waiters, &done->waiters, &w))
+		tell(p, w.transport, w.token, w.rx_ns, &v, p->now_ns);
+}
+
 static void settle_message(struct pipeline *p, const struct batch_entry *e, bool refused) {
 	struct ack_slot done;
-	struct verdict v = {.outcome = OUTCOME_ACKED};
 
-	if (e->ack == TOKEN_NONE) {
-		// Nobody waits; the time until Kafka has it is measured all the same.
-		if (!refused)
-			latency_count(
-				&p->latency[e->transport],
-				p->now_ns > e->rx_ns ? p->now_ns - e->rx_ns : 0
-			);
-		return;
-	}
-	if (!ack_table_count(&p->acks, e->ack, refused, &done))
-		return;
-	if (done.refused)
-		v = (struct verdict) {.outcome = OUTCOME_REFUSED, .refuse = REFUSE_SINK};
-	tell(p, done.transport, done.token, done.rx_ns, &v, p->now_ns);
+	// Nobody waits; the time until Kafka has it is measured all the same.
+	if ((e->ack == TOKEN_NONE || p->acks.slots[e->ack].silent) && !refused)
+		latency_count(
+			&p->latency[e->transport], p->now_ns > e->rx_ns ? p->now_ns - e->rx_ns : 0
+		);
+	if (e->ack != TOKEN_NONE && ack_table_count(&p->acks, e->ack, refused, &done))
+		settle_slot(p, e->ack, &done);
 }
 
 static void settle_record(
@@ -99,6 +162,7 @@ static void settle_record(
 	records->weak += result == RESULT_DELIVERED_WEAK;
 	records->in_flight--;
 	p->in_flight_records--;
+	p->late_records -= e->late;
 	p->in_flight_bytes -= entry_bytes(e);
 	settle_message(p, e, refused);
 }
@@ -112,7 +176,7 @@ settle_derived(struct pipeline *p, const struct batch_entry *e, enum entry_resul
 		derived->lost++;
 	else
 		derived->delivered++;
-	p->dead_letter_bytes -= entry_bytes(e);
+	p->derived_bytes -= entry_bytes(e);
 }
 
 void pipeline_complete(struct pipeline *p, struct completion c, uint64_t now_ns) {

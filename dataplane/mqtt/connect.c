@@ -174,6 +174,8 @@ static bool take_will(struct mqtt_server *m, uint32_t s, const struct mqtt_peer 
 		return false;
 	active_peer(m, s, peer);
 	a->will_delay_s = mqtt_props_number(&c->will_props, MQTT_PROP_WILL_DELAY, 0);
+	struct kept_as as = {.retain = c->will_retain};
+
 	a->will = kept_store(
 		m,
 		&m->wills,
@@ -182,9 +184,7 @@ static bool take_will(struct mqtt_server *m, uint32_t s, const struct mqtt_peer 
 		&c->will_props,
 		MQTT_PROPS_WILL,
 		c->will_payload,
-		c->will_retain,
-		0,
-		0
+		&as
 	);
 	return a->will != MQTT_NONE;
 }

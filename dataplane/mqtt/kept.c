@@ -15,6 +15,8 @@ struct kept {
 	uint8_t peer_len;
 	uint8_t peer[16];
 	bool retain;
+	bool dup;
+	uint16_t packet_id;
 	uint8_t version;
 	uint32_t props_len;
 };
@@ -27,15 +29,13 @@ uint32_t kept_store(
 	const struct mqtt_props *props,
 	uint8_t place,
 	struct view payload,
-	bool retain,
-	uint64_t epoch,
-	uint64_t seq
+	const struct kept_as *as
 ) {
 	const struct active *a = active_at(m, s);
 	struct view device = session_device(m, s);
 	struct kept k = {
-		.epoch = epoch,
-		.seq = seq,
+		.epoch = as->epoch,
+		.seq = as->seq,
 		.listener = session_at(m, s)->listener,
 		.peer_port = a->peer_port,
 		.realm = a->peer_realm,
@@ -43,7 +43,9 @@ uint32_t kept_store(
 		.topic_len = (uint16_t)topic.len,
 		.place = place,
 		.peer_len = a->peer_len,
-		.retain = retain,
+		.retain = as->retain,
+		.dup = as->dup,
+		.packet_id = as->packet_id,
 		.version = session_at(m, s)->version,
 		.props_len = props->seen != 0 ? props->block.len : 0,
 	};
@@ -86,6 +88,8 @@ bool kept_submit(
 		.topic = rd_take(&r, k.topic_len),
 		.props = &none,
 		.retain = k.retain,
+		.dup = k.dup,
+		.packet_id = k.packet_id,
 		.will = k.place == MQTT_PROPS_WILL,
 		.peer = view_of(header.p + offsetof(struct kept, peer), k.peer_len),
 		.peer_port = k.peer_port,

@@ -61,6 +61,8 @@ void message_submit(struct mqtt_server *m, const struct message_parts *p) {
 		.retained = p->retain,
 		.unknown = l->unknown,
 		.proven = true,
+		.copy = p->dup,
+		.packet_id = p->packet_id,
 		.peer = p->peer,
 		.peer_port = p->peer_port,
 		.rx_wall_ns = m->wall_ns,

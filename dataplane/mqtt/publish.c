@@ -143,6 +143,8 @@ submit(struct mqtt_server *m,
 		.payload = p->payload,
 		.props = &p->props,
 		.retain = p->retain,
+		.dup = p->dup,
+		.packet_id = p->packet_id,
 		.peer = peer->addr,
 		.peer_port = peer->port,
 		.realm = peer->realm,
@@ -163,19 +165,16 @@ park(struct mqtt_server *m,
 	// room_for() has been asked for all three: block, flight and bytes.
 	uint32_t f = flight_add(m, s, p->packet_id, p->qos, n->print);
 
+	struct kept_as as = {
+		.retain = p->retain,
+		.dup = p->dup,
+		.packet_id = p->packet_id,
+		.epoch = n->epoch,
+		.seq = n->seq,
+	};
 	active_peer(m, s, peer);
-	uint32_t kept = kept_store(
-		m,
-		&m->waiting,
-		s,
-		p->topic,
-		&p->props,
-		MQTT_PUBLISH,
-		p->payload,
-		p->retain,
-		n->epoch,
-		n->seq
-	);
+	uint32_t kept =
+		kept_store(m, &m->waiting, s, p->topic, &p->props, MQTT_PUBLISH, p->payload, &as);
 	flight_park(m, s, f, kept);
 }
 

@@ -283,6 +283,13 @@ bool alias_set(struct mqtt_server *m, uint32_t s, uint16_t alias, struct view to
 void alias_drop_all(struct mqtt_server *m, uint32_t s);
 
 // kept.c: messages kept for later
+struct kept_as {
+	bool retain;
+	bool dup;
+	uint16_t packet_id;
+	uint64_t epoch;
+	uint64_t seq;
+};
 uint32_t kept_store(
 	struct mqtt_server *m,
 	struct mqtt_chain *chain,
@@ -291,9 +298,7 @@ uint32_t kept_store(
 	const struct mqtt_props *props,
 	uint8_t place,
 	struct view payload,
-	bool retain,
-	uint64_t epoch,
-	uint64_t seq
+	const struct kept_as *as
 );
 // With another epoch unless it is 0. False if it no longer fits.
 bool kept_submit(
@@ -318,6 +323,8 @@ struct message_parts {
 	const struct mqtt_props *props;
 	bool retain;
 	bool will;
+	bool dup;
+	uint16_t packet_id;
 	struct view peer;
 	uint16_t peer_port;
 	uint16_t realm;

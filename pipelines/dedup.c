@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/config.h"
+#include "parsers/siphash.h"
+#include "pipelines/dedup.h"
+#include "pipelines/pipeline_state.h"
+#include "pipelines/waiters.h"
+
+#include <assert.h>
+
+#define STAGE "dedup"
+#define KEY_SHIFT 16
+#define MADE_IN_BURST (0x3fu << ORIGIN_SLOT_BITS) // by an item of this burst, which has no slot yet
+
+static_assert(DEVICE_HOMES_MAX < 0x3f);
+
+// --- one device's window
+
+static bool named(const struct dedup_entry *e, const struct dedup_key *k) {
+	return e->key >> KEY_SHIFT == k->hash;
+}
+
+static bool over(const struct dedup_entry *e, uint32_t now_s, uint32_t window_s) {
+	return e->pending == DEDUP_COMMITTED
+		&& (uint16_t)(now_s - (uint32_t)e->key) > (uint16_t)window_s;
+}
+
+// Seconds are kept modulo 2^16: an entry is looked at often enough, or forgotten.
+static void
+sweep(const struct device_states *s, uint32_t place, uint32_t now_s, uint32_t window_s) {
+	struct device_head *d = device_at(s, place);
+	struct dedup_entry *entries = device_entries(s, place);
+	bool all = now_s - d->swept_s > window_s;
+
+	for (uint16_t i = 0; i < s->entries; i++)
+		if (entries[i].key != 0
+		    && (over(&entries[i], now_s, window_s)
+			|| (all && entries[i].pending == DEDUP_COMMITTED)))
+			entries[i] = (struct dedup_entry) {0};
+	d->swept_s = now_s;
+}
+
+// A free entry, else the committed one that is oldest; of several of one second, the first made.
+static struct dedup_entry *
+entry_take(const struct device_states *s, uint32_t place, uint32_t now_s) {
+	struct device_head *d = device_at(s, place);
+	struct dedup_entry *entries = device_entries(s, place);
+	struct dedup_entry *best = nullptr;
+	uint16_t best_age = 0;
+
+	for (uint16_t n = 0, i = d->cursor; n < s->entries; n++, i++) {
+		struct dedup_entry *e = &entries[i % s->entries];
+		uint16_t age = (uint16_t)(now_s - (uint32_t)e->key);
+		if (e->key == 0) {
+			best = e;
+			break;
+		}
+		if (e->pending != DEDUP_COMMITTED || (best != nullptr && age <= best_age))
+			continue;
+		best = e;
+		best_age = age;
+	}
+	if (best != nullptr)
+		d->cursor = (uint8_t)((best - entries + 1) % s->entries);
+	return best;
+}
+
+enum dedup_rc dedup_enter(
+	const struct device_states *s,
+	uint32_t place,
+	const struct dedup_key *k,
+	uint32_t now_s,
+	uint32_t window_s,
+	uint32_t made_by,
+	uint32_t *pending
+) {
+	struct dedup_entry *entries = device_entries(s, place);
+	bool conflict = false;
+
+	sweep(s, place, now_s, window_s);
+	for (uint16_t i = 0; i < s->entries; i++) {
+		if (!named(&entries[i], k))
+			continue;
+		if (entries[i].payload == k->payload) {
+			*pending = entries[i].pending;
+			return DEDUP_COPY;
+		}
+		conflict = true;
+	}
+	struct dedup_entry *e = entry_take(s, place, now_s);
+	if (e == nullptr)
+		return conflict ? DEDUP_CONFLICT_FULL : DEDUP_FULL;
+	*e = (struct dedup_entry) {
+		.key = k->hash << KEY_SHIFT | (now_s & 0xffff),
+		.payload = k->payload,
+		.pending = made_by,
+	};
+	device_at(s, place)->pending++;
+	return conflict ? DEDUP_CONFLICT : DEDUP_NEW;
+}
+
+static struct dedup_entry *entry_of(
+	const struct device_states *s,
+	uint32_t place,
+	const struct dedup_key *k,
+	uint32_t made_by
+) {
+	struct dedup_entry *entries = device_entries(s, place);
+
+	for (uint16_t i = 0; i < s->entries; i++)
+		if (named(&entries[i], k) && entries[i].payload == k->payload
+		    && entries[i].pending == made_by)
+			return &entries[i];
+	return nullptr;
+}
+
+void dedup_rename(
+	const struct device_states *s,
+	uint32_t place,
+	const struct dedup_key *k,
+	uint32_t from,
+	uint32_t to
+) {
+	struct dedup_entry *e = entry_of(s, place, k, from);
+
+	assert(e != nullptr);
+	device_at(s, place)->pending += from == DEDUP_COMMITTED;
+	e->pending = to;
+}
+
+void dedup_close(
+	const struct device_states *s,
+	uint32_t place,
+	const struct dedup_key *k,
+	uint32_t made_by,
+	bool durable,
+	uint32_t now_s
+) {
+	struct dedup_entry *e = entry_of(s, place, k, made_by);
+
+	assert(e != nullptr && device_at(s, place)->pending > 0);
+	device_at(s, place)->pending--;
+	if (durable) {
+		e->key = k->hash << KEY_SHIFT | (now_s & 0xffff);
+		e->pending = DEDUP_COMMITTED;
+	} else {
+		*e = (struct dedup_entry) {0};
+	}
+}
+
+// --- keys
+
+struct words {
+	uint64_t secret[2];
+	uint64_t hash;
+};
+
+static void words_add(struct words *w, uint64_t a, uint64_t b) {
+	uint64_t in[3] = {w->hash, a, b};
+	w->hash = siphash13(w->secret, in, sizeof(in));
+}
+
+static bool every_record_says_when(const struct item *it, const struct record *r) {
+	for (uint16_t i = 0; i < it->record_count; i++)
+		if (!r[i].reading->has_time && !r[i].reading->has_seq)
+			return false;
+	return true;
+}
+
+// False: nothing tells copies of this message from new ones.
+static bool key_hash(const struct item *it, const struct record *r, struct words *w) {
+	const struct message *m = &it->m;
+
+	w->hash = siphash13(w->secret, m->path.p, m->path.len);
+	if (m->profile->dedup == DEDUP_PAYLOAD) {
+		words_add(w, siphash13(w->secret, m->payload.p, m->payload.len), 1);
+		return true;
+	}
+	if (every_record_says_when(it, r)) {
+		for (uint16_t i = 0; i < it->record_count; i++) {
+			const struct reading *g = r[i].reading;
+			words_add(
+				w,
+				g->has_time ? (uint64_t)g->time_ns : UINT64_MAX,
+				g->has_seq ? g->seq : UINT64_MAX
+			);
+		}
+		return true;
+	}
+	if (m->packet_id == 0)
+		return false;
+	words_add(w, m->epoch, m->packet_id);
+	return true;
+}
+
+static bool is_flow_key(const struct item *it, const struct record *r) {
+	return it->m.profile->dedup == DEDUP_TIME_SEQ && !every_record_says_when(it, r);
+}
+
+static void key_make(const struct pipeline *p, struct item *it, const struct record *r) {
+	const struct device_states *s = p->env.states;
+	struct words w = {.secret = {s->secret[0], s->secret[1]}};
+
+	if (it->m.profile->dedup == DEDUP_OFF || s->entries == 0 || !key_hash(it, r, &w))
+		return;
+	it->key.hash = w.hash >> KEY_SHIFT | 1;
+	it->key.payload = (uint32_t)siphash13(w.secret, it->m.payload.p, it->m.payload.len);
+}
+
+// --- MQTT's packet ids
+
+// Does DUP prove anything of this client? Only first transmissions are counted.
+static bool ids_count_up(struct device_head *d, const struct message *m) {
+	bool known = d->packet_run >= DEDUP_RUN;
+
+	if (m->copy || m->packet_id == 0)
+		return known;
+	if (m->packet_id != (d->packet_id == UINT16_MAX ? 1 : d->packet_id + 1))
+		d->packet_run = 0;
+	else if (d->packet_run < UINT8_MAX)
+		d->packet_run++;
+	d->packet_id = m->packet_id;
+	return known;
+}
+
+// --- the stage
+
+static uint32_t place_of(const struct pipeline *p, const struct item *it) {
+	return p->burst.records[it->first_record].state;
+}
+
+static uint32_t in_burst(const struct pipeline *p, const struct item *it) {
+	return MADE_IN_BURST | (uint32_t)(it - p->burst.items);
+}
+
+static uint32_t seconds_of(const struct pipeline *p) {
+	return (uint32_t)(p->now_ns / 1000000000);
+}
+
+static void count(const struct pipeline *p, enum stage_counter c) {
+	p->env.ledger->stages.counters[c]++;
+}
+
+static void conflict(struct pipeline *p, struct item *it, struct record *r) {
+	struct found what = {.finding = FINDING_CONFLICT};
+
+	for (uint16_t i = 0; i < it->record_count; i++) {
+		if (record_find(it, &r[i], what, STAGE))
+			continue;
+		dedup_withdrawn(p, it);
+		return;
+	}
+}
+
+static void duplicate(struct item *it) {
+	it->key.hash = 0;
+	it->state = ITEM_DUPLICATE;
+}
+
+// Without DUP it is something new, however much it looks like the last one; its own copies must
+// find its own entry.
+static void id_used_again(struct pipeline *p, struct item *it) {
+	if (it->original == DEDUP_COMMITTED)
+		dedup_rename(
+			p->env.states, place_of(p, it), &it->key, DEDUP_COMMITTED, in_burst(p, it)
+		);
+	else
+		it->key.hash = 0;
+}
+
+static void judge(struct pipeline *p, uint16_t index) {
+	struct item *it = &p->burst.items[index];
+	struct record *r = &p->burst.records[it->first_record];
+	struct device_states *s = p->env.states;
+	uint32_t place = r[0].state;
+
+	if (place == STATE_NONE)
+		return;
+	bool flow = is_flow_key(it, r);
+	bool counted = ids_count_up(device_at(s, place), &it->m);
+	if (flow && !counted)
+		return;
+	key_make(p, it, r);
+	if (it->key.hash == 0)
+		return;
+	count(p, STAGE_DEDUP_KEYED);
+	enum dedup_rc rc = dedup_enter(
+		s,
+		place,
+		&it->key,
+		seconds_of(p),
+		p->config->pipeline.dedup_window_s,
+		in_burst(p, it),
+		&it->original
+	);
+	switch (rc) {
+	case DEDUP_NEW:
+		return;
+	case DEDUP_COPY:
+		if (flow && !it->m.copy)
+			id_used_again(p, it);
+		else
+			duplicate(it);
+		return;
+	case DEDUP_FULL:
+		count(p, STAGE_DEDUP_FULL);
+		it->key.hash = 0;
+		return;
+	case DEDUP_CONFLICT_FULL:
+		count(p, STAGE_DEDUP_FULL);
+		it->key.hash = 0;
+		break;
+	case DEDUP_CONFLICT:
+		break;
+	}
+	if (!flow)
+		conflict(p, it, r);
+}
+
+void dedup_burst(struct pipeline *p, uint16_t from, uint16_t to) {
+	if (p->env.states == nullptr)
+		return;
+	for (uint16_t i = from; i < to; i++)
+		if (p->burst.items[i].state == ITEM_GOING)
+			judge(p, i);
+}
+
+// --- what becomes of them
+
+void dedup_admitted(struct pipeline *p, const struct item *it, uint32_t ack) {
+	if (it->key.hash == 0)
+		return;
+	struct ack_slot *slot = &p->acks.slots[ack];
+	slot->place = place_of(p, it);
+	slot->key = it->key;
+	dedup_rename(
+		p->env.states, slot->place, &it->key, in_burst(p, it), origin_of(p->env.worker, ack)
+	);
+}
+
+void dedup_withdrawn(struct pipeline *p, struct item *it) {
+	if (it->key.hash == 0)
+		return;
+	dedup_close(p->env.states, place_of(p, it), &it->key, in_burst(p, it), false, 0);
+	it->key.hash = 0;
+}
+
+void dedup_settled(struct pipeline *p, uint32_t ack, const struct ack_slot *slot) {
+	if (slot->key.hash == 0)
+		return;
+	dedup_close(
+		p->env.states,
+		slot->place,
+		&slot->key,
+		origin_of(p->env.worker, ack),
+		!slot->refused,
+		seconds_of(p)
+	);
+}
+
+const struct item *dedup_first(const struct pipeline *p, const struct item *it) {
+	bool here = it->original != DEDUP_COMMITTED
+		&& (it->original & ~ORIGIN_SLOT_MASK) == MADE_IN_BURST;
+
+	return here ? &p->burst.items[it->original & ORIGIN_SLOT_MASK] : nullptr;
+}
