@@ -205,9 +205,9 @@ struct config {
 	struct {
 		uint32_t devices; // whose state is kept, all workers together; 0: none
 		uint32_t dedup_entries; // per device
-		uint32_t dedup_window_s;
 		uint32_t field_states; // per device
 		uint32_t late_share; // percent of egress.in_flight_records
+		uint32_t park_bytes; // per worker
 	} pipeline;
 
 	struct {

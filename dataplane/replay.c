@@ -58,6 +58,8 @@ static int setup(struct replay *r, enum replay_out out, char *why, size_t why_le
 		"sluice-replay-%d",
 		getpid()
 	);
+	c->pipeline.late_share =
+		100; // a capture is read as fast as the sink takes it, whatever its age
 	if (out == REPLAY_JSON) {
 		c->egress.sink = SINK_FILE;
 		snprintf(c->egress.file_path, sizeof(c->egress.file_path), "/dev/stdout");

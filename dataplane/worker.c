@@ -7,10 +7,13 @@
 #include "dataplane/mqtt/adapter.h"
 #include "dataplane/settings.h"
 #include "dataplane/worker.h"
+#include "pipelines/handover.h"
 
 #include <rte_ethdev.h>
+#include <rte_ring_elem.h>
 
 #define COMPLETIONS_PER_TURN 256
+#define LETTERS_PER_TURN 64
 #define HOUSEKEEPING_EVERY 64 // turns
 
 static void tx_flush(struct tx_queue *q) {
@@ -143,6 +146,18 @@ static unsigned ring_poll(struct worker *w, uint16_t from) {
 	return n;
 }
 
+// Letters between the pipelines: devices that change hands.
+static unsigned letters_poll(struct worker *w, uint16_t from) {
+	struct pipeline_letter letters[LETTERS_PER_TURN];
+	unsigned n = rte_ring_sc_dequeue_burst_elem(
+		w->letters_in[from], letters, sizeof(letters[0]), LETTERS_PER_TURN, nullptr
+	);
+
+	for (unsigned i = 0; i < n; i++)
+		pipeline_letter(w->pipeline, &letters[i]);
+	return n;
+}
+
 // What the kernel sends through the TAP twin goes out as it is.
 static unsigned exception_poll(struct worker *w) {
 	struct rte_mbuf *frames[WORKER_BURST];
@@ -265,7 +280,7 @@ static unsigned turn(struct worker *w, bool draining) {
 
 	for (uint16_t from = 0; from < w->count; from++)
 		if (from != w->index)
-			work += ring_poll(w, from);
+			work += ring_poll(w, from) + letters_poll(w, from);
 	if (w->index == 0)
 		work += exception_poll(w);
 	if (w->letters != nullptr && !draining)

@@ -8,9 +8,11 @@
 #include "dataplane/letters/lane.h"
 #include "dataplane/packet.h"
 #include "dataplane/worker.h"
+#include "pipelines/handover.h"
 
 #include <rte_errno.h>
 #include <rte_malloc.h>
+#include <rte_ring_elem.h>
 
 #include <errno.h>
 #include <stdio.h>
@@ -104,6 +106,12 @@ static void batch_sealed(void *owner, struct batch *b) {
 	egress_submit(w->egress, b);
 }
 
+static bool letter_sent(void *owner, uint16_t to, const struct pipeline_letter *l) {
+	struct worker *w = owner;
+
+	return rte_ring_sp_enqueue_elem(w->letters_out[to], (void *)(uintptr_t)l, sizeof(*l)) == 0;
+}
+
 static int pipeline_start(struct worker *w, const struct worker_env *env) {
 	const struct config *c = w->config;
 	struct pipeline_env pipeline = {
@@ -117,6 +125,9 @@ static int pipeline_start(struct worker *w, const struct worker_env *env) {
 		.appliance_epoch = env->shared->appliance_epoch,
 		.ledger = &w->ledger,
 		.states = env->shared->states,
+		.workers = w->count,
+		.park_bytes = c->pipeline.park_bytes,
+		.mail = letter_sent,
 		.sealed = batch_sealed,
 		.owner = w,
 	};
@@ -191,26 +202,49 @@ void worker_destroy(struct worker *w) {
 	for (uint16_t i = 0; w->batches != nullptr && i < w->batch_count; i++)
 		rte_free(w->batches[i].buf);
 	rte_free(w->batches);
-	for (uint16_t from = 0; from < w->count; from++)
+	for (uint16_t from = 0; from < w->count; from++) {
 		rte_ring_free(w->in[from]);
+		rte_ring_free(w->letters_in[from]);
+	}
 	rte_free(w->linear);
 	rte_free(w);
+}
+
+static int
+ring_create(const char *kind, uint16_t from, uint16_t to, unsigned esize, struct rte_ring **out) {
+	char name[RTE_RING_NAMESIZE];
+
+	snprintf(name, sizeof(name), "%s%u-%u", kind, from, to);
+	*out = rte_ring_create_elem(
+		name,
+		esize,
+		esize == sizeof(void *) ? WORKER_RING_SIZE : WORKER_LETTERS,
+		SOCKET_ID_ANY,
+		RING_F_SP_ENQ | RING_F_SC_DEQ
+	);
+	return *out != nullptr ? 0 : -rte_errno;
 }
 
 int workers_connect(struct worker *const *workers, uint16_t count) {
 	for (uint16_t from = 0; from < count; from++) {
 		for (uint16_t to = 0; to < count; to++) {
-			char name[RTE_RING_NAMESIZE];
+			struct worker *a = workers[from];
+			struct worker *b = workers[to];
 			if (from == to)
 				continue;
-			snprintf(name, sizeof(name), "over%u-%u", from, to);
-			struct rte_ring *r = rte_ring_create(
-				name, WORKER_RING_SIZE, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ
-			);
-			if (r == nullptr)
-				return -rte_errno;
-			workers[from]->out[to] = r;
-			workers[to]->in[from] = r;
+			int ret = ring_create("over", from, to, sizeof(void *), &a->out[to]);
+			b->in[from] = a->out[to];
+			if (ret == 0)
+				ret = ring_create(
+					"letters",
+					from,
+					to,
+					sizeof(struct pipeline_letter),
+					&a->letters_out[to]
+				);
+			b->letters_in[from] = a->letters_out[to];
+			if (ret != 0)
+				return ret;
 		}
 	}
 	return 0;

@@ -16,6 +16,7 @@ uint32_t ack_table_take(struct ack_table *t, const struct message *m, uint16_t r
 		.token = m->token,
 		.waiting = records,
 		.transport = m->transport,
+		.remote = m->remote,
 		.waiters = WAITER_NONE,
 	};
 	return slot;

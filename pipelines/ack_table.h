@@ -19,6 +19,7 @@ struct ack_slot {
 	uint8_t transport;
 	bool refused : 1; // at least one record was
 	bool silent : 1; // nobody waits: the slot is there for its dedup entry
+	uint16_t remote; // as in the message
 	uint32_t place; // of the device with the entry
 	uint32_t waiters; // copies that wait as well, WAITER_NONE: none (pipelines/waiters.h)
 	struct dedup_key key; // hash 0: no entry

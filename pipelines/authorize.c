@@ -68,6 +68,10 @@ static void item_add(struct docket *d, uint16_t item) {
 	const struct item *it = &d->burst->items[item];
 	struct record *r = &d->burst->records[it->first_record];
 
+	for (uint16_t i = 0; i < it->record_count && it->tries > 0; i++)
+		r[i].registered = it->registered;
+	if (it->tries > 0)
+		return;
 	for (uint16_t i = 0; i < it->record_count; i++) {
 		// Records of one device mostly stand together: one question for all of them.
 		if (i > 0 && d->count > 0 && view_equal(r[i].device, r[i - 1].device))

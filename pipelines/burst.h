@@ -22,6 +22,7 @@ enum item_state : uint8_t {
 	ITEM_GOING,
 	ITEM_REFUSED,
 	ITEM_SHED,
+	ITEM_PARKED, // it waits for its device (pipelines/handover.h)
 	ITEM_DUPLICATE, // of a message that was taken before, or stands before it in this burst
 };
 
@@ -49,6 +50,8 @@ struct item {
 	struct dedup_key key;
 	uint32_t original; // DEDUP_COMMITTED, or who knows (pipelines/dedup.c)
 	uint32_t ack; // slot, TOKEN_NONE: it has none
+	uint8_t tries; // how often it has been parked; authorize has seen it then
+	bool registered; // if so: the device is in the registry
 	uint16_t first_record;
 	uint16_t record_count;
 	uint8_t address[ADDRESS_TEXT_MAX]; // text of the peer, where that names the device

@@ -9,9 +9,14 @@
 
 #define STAGE "dedup"
 #define KEY_SHIFT 16
+#define TICK_SHIFT 2
 #define MADE_IN_BURST (0x3fu << ORIGIN_SLOT_BITS) // by an item of this burst, which has no slot yet
 
-static_assert(DEVICE_HOMES_MAX < 0x3f);
+// What is committed carries its place in the order of commits, modulo 2^16.
+#define COMMITTED (MADE_IN_BURST | 1u << (ORIGIN_SLOT_BITS - 1))
+
+static_assert(DEVICE_HOMES_MAX < 0x3f && (DEDUP_COMMITTED & COMMITTED) == COMMITTED);
+static_assert(BURST_MESSAGES < 1u << (ORIGIN_SLOT_BITS - 1));
 
 // --- one device's window
 
@@ -19,12 +24,24 @@ static bool named(const struct dedup_entry *e, const struct dedup_key *k) {
 	return e->key >> KEY_SHIFT == k->hash;
 }
 
-static bool over(const struct dedup_entry *e, uint32_t now_s, uint32_t window_s) {
-	return e->pending == DEDUP_COMMITTED
-		&& (uint16_t)(now_s - (uint32_t)e->key) > (uint16_t)window_s;
+// Ticks of 4 s modulo 2^16, which is three days.
+static uint16_t tick_of(uint32_t now_s) {
+	return (uint16_t)(now_s >> TICK_SHIFT);
 }
 
-// Seconds are kept modulo 2^16: an entry is looked at often enough, or forgotten.
+static uint16_t age_of(const struct dedup_entry *e, uint32_t now_s) {
+	return (uint16_t)(tick_of(now_s) - (uint16_t)e->key);
+}
+
+static bool committed(const struct dedup_entry *e) {
+	return (e->pending & COMMITTED) == COMMITTED;
+}
+
+static bool over(const struct dedup_entry *e, uint32_t now_s, uint32_t window_s) {
+	return committed(e) && age_of(e, now_s) > (window_s + (1 << TICK_SHIFT) - 1) >> TICK_SHIFT;
+}
+
+// An entry is looked at before its ticks come round again, or forgotten.
 static void
 sweep(const struct device_states *s, uint32_t place, uint32_t now_s, uint32_t window_s) {
 	struct device_head *d = device_at(s, place);
@@ -33,34 +50,28 @@ sweep(const struct device_states *s, uint32_t place, uint32_t now_s, uint32_t wi
 
 	for (uint16_t i = 0; i < s->entries; i++)
 		if (entries[i].key != 0
-		    && (over(&entries[i], now_s, window_s)
-			|| (all && entries[i].pending == DEDUP_COMMITTED)))
+		    && (over(&entries[i], now_s, window_s) || (all && committed(&entries[i]))))
 			entries[i] = (struct dedup_entry) {0};
 	d->swept_s = now_s;
 }
 
-// A free entry, else the committed one that is oldest; of several of one second, the first made.
-static struct dedup_entry *
-entry_take(const struct device_states *s, uint32_t place, uint32_t now_s) {
-	struct device_head *d = device_at(s, place);
+// A free entry, else the one that was committed first.
+static struct dedup_entry *entry_take(const struct device_states *s, uint32_t place) {
+	const struct device_head *d = device_at(s, place);
 	struct dedup_entry *entries = device_entries(s, place);
 	struct dedup_entry *best = nullptr;
 	uint16_t best_age = 0;
 
-	for (uint16_t n = 0, i = d->cursor; n < s->entries; n++, i++) {
-		struct dedup_entry *e = &entries[i % s->entries];
-		uint16_t age = (uint16_t)(now_s - (uint32_t)e->key);
-		if (e->key == 0) {
-			best = e;
-			break;
-		}
-		if (e->pending != DEDUP_COMMITTED || (best != nullptr && age <= best_age))
+	for (uint16_t i = 0; i < s->entries; i++) {
+		struct dedup_entry *e = &entries[i];
+		uint16_t age = (uint16_t)(d->commits - (uint16_t)e->pending);
+		if (e->key == 0)
+			return e;
+		if (!committed(e) || (best != nullptr && age <= best_age))
 			continue;
 		best = e;
 		best_age = age;
 	}
-	if (best != nullptr)
-		d->cursor = (uint8_t)((best - entries + 1) % s->entries);
 	return best;
 }
 
@@ -81,16 +92,16 @@ enum dedup_rc dedup_enter(
 		if (!named(&entries[i], k))
 			continue;
 		if (entries[i].payload == k->payload) {
-			*pending = entries[i].pending;
+			*pending = committed(&entries[i]) ? DEDUP_COMMITTED : entries[i].pending;
 			return DEDUP_COPY;
 		}
 		conflict = true;
 	}
-	struct dedup_entry *e = entry_take(s, place, now_s);
+	struct dedup_entry *e = entry_take(s, place);
 	if (e == nullptr)
 		return conflict ? DEDUP_CONFLICT_FULL : DEDUP_FULL;
 	*e = (struct dedup_entry) {
-		.key = k->hash << KEY_SHIFT | (now_s & 0xffff),
+		.key = k->hash << KEY_SHIFT | tick_of(now_s),
 		.payload = k->payload,
 		.pending = made_by,
 	};
@@ -108,7 +119,8 @@ static struct dedup_entry *entry_of(
 
 	for (uint16_t i = 0; i < s->entries; i++)
 		if (named(&entries[i], k) && entries[i].payload == k->payload
-		    && entries[i].pending == made_by)
+		    && (entries[i].pending == made_by
+			|| (made_by == DEDUP_COMMITTED && committed(&entries[i]))))
 			return &entries[i];
 	return nullptr;
 }
@@ -140,8 +152,8 @@ void dedup_close(
 	assert(e != nullptr && device_at(s, place)->pending > 0);
 	device_at(s, place)->pending--;
 	if (durable) {
-		e->key = k->hash << KEY_SHIFT | (now_s & 0xffff);
-		e->pending = DEDUP_COMMITTED;
+		e->key = k->hash << KEY_SHIFT | tick_of(now_s);
+		e->pending = COMMITTED | ++device_at(s, place)->commits;
 	} else {
 		*e = (struct dedup_entry) {0};
 	}
@@ -252,7 +264,6 @@ static void conflict(struct pipeline *p, struct item *it, struct record *r) {
 }
 
 static void duplicate(struct item *it) {
-	it->key.hash = 0;
 	it->state = ITEM_DUPLICATE;
 }
 
@@ -288,7 +299,7 @@ static void judge(struct pipeline *p, uint16_t index) {
 		place,
 		&it->key,
 		seconds_of(p),
-		p->config->pipeline.dedup_window_s,
+		it->m.profile->dedup_window_s,
 		in_burst(p, it),
 		&it->original
 	);
@@ -347,14 +358,7 @@ void dedup_withdrawn(struct pipeline *p, struct item *it) {
 void dedup_settled(struct pipeline *p, uint32_t ack, const struct ack_slot *slot) {
 	if (slot->key.hash == 0)
 		return;
-	dedup_close(
-		p->env.states,
-		slot->place,
-		&slot->key,
-		origin_of(p->env.worker, ack),
-		!slot->refused,
-		seconds_of(p)
-	);
+	handover_close(p, slot->place, &slot->key, origin_of(p->env.worker, ack), !slot->refused);
 }
 
 const struct item *dedup_first(const struct pipeline *p, const struct item *it) {

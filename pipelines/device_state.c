@@ -124,7 +124,7 @@ static uint32_t evictable(
 		uint32_t first = set_of(s, hash, which);
 		for (uint32_t at = first; at < first + DEVICE_WAYS; at++) {
 			uint32_t w = atomic_load_explicit(&s->words[at], memory_order_acquire);
-			if (owner_in(w) == home && s->promised[at] == home)
+			if (owner_in(w) == home && s->notes[at].promised == home)
 				consider(s, at, now_s, registered, &v);
 		}
 	}
@@ -155,7 +155,7 @@ enter(struct device_states *s,
 	memset(d, 0, s->slot_bytes);
 	d->hash[0] = hash[0];
 	d->hash[1] = hash[1];
-	s->promised[*place] = (uint8_t)home;
+	s->notes[*place] = (struct device_home_note) {.promised = (uint8_t)home};
 	atomic_store_explicit(&s->words[*place], word_of(hash, home), memory_order_release);
 	return rc;
 }

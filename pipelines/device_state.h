@@ -48,11 +48,9 @@ struct device_head {
 	uint16_t packet_id; // of the last MQTT message that was no copy
 	uint8_t packet_run; // how often it was the one before plus one
 	uint8_t flags; // DEVICE_*
-	uint8_t cursor; // dedup entry to be taken next
 	uint8_t decision; // number of the last decision, modulo 256 (`why`)
-	uint16_t moved_s; // second in which `moves` are counted
-	uint8_t moves;
-	uint8_t pinned_s; // seconds that it still stays with its owner
+	uint16_t commits; // dedup entries committed so far, modulo 2^16
+	uint8_t reserved[3];
 };
 static_assert(sizeof(struct device_head) == 64);
 
@@ -65,9 +63,9 @@ enum {
 
 // A message that was taken, or is on its way (pipelines/dedup.h).
 struct dedup_entry {
-	uint64_t key; // hash << 16 | monotonic second, both truncated; 0: free
+	uint64_t key; // hash << 16 | monotonic tick of 4 s, both truncated; 0: free
 	uint32_t payload; // hash
-	uint32_t pending; // who knows what becomes of it; DEDUP_COMMITTED: it is durable
+	uint32_t pending; // who knows what becomes of it, or when it was committed
 };
 static_assert(sizeof(struct dedup_entry) == 16);
 
@@ -88,6 +86,14 @@ struct field_state {
 };
 static_assert(sizeof(struct field_state) == 32);
 
+// What the home keeps of a place.
+struct device_home_note {
+	uint8_t promised; // worker that owns it when all letters have arrived
+	uint8_t moves; // in second `moved_s`, modulo 2^16
+	uint16_t moved_s;
+	uint16_t pinned_s; // it stays where it is until then
+};
+
 struct config;
 
 struct device_states {
@@ -104,8 +110,7 @@ struct device_states {
 	// [x] a word has one writer: the owner of the place, the home while it is free
 	_Atomic uint32_t *words;
 	uint8_t *slots;
-	// [w] the home's
-	uint8_t *promised;
+	struct device_home_note *notes; // [w] the home's
 };
 
 // `devices` in all, over `homes` workers. 0, -ENOMEM or -EINVAL. Memory is reserved, and faulted in

@@ -71,8 +71,8 @@ int device_states_create(
 	s->slots_bytes = places * s->slot_bytes;
 	s->words = reserve(s, s->words_bytes);
 	s->slots = reserve(s, s->slots_bytes);
-	s->promised = reserve(s, places);
-	if (s->words == NULL || s->slots == NULL || s->promised == NULL) {
+	s->notes = reserve(s, places * sizeof(*s->notes));
+	if (s->words == NULL || s->slots == NULL || s->notes == NULL) {
 		device_states_destroy(s);
 		return -ENOMEM;
 	}
@@ -106,7 +106,7 @@ void device_states_destroy(struct device_states *s) {
 		munmap((void *)s->words, s->words_bytes);
 	if (s->slots != NULL)
 		munmap(s->slots, s->slots_bytes);
-	if (s->promised != NULL)
-		munmap(s->promised, s->words_bytes / sizeof(*s->words));
+	if (s->notes != NULL)
+		munmap(s->notes, s->words_bytes / sizeof(*s->words) * sizeof(*s->notes));
 	free(s);
 }

@@ -7,6 +7,7 @@
 
 struct lookup {
 	uint64_t hash[2];
+	struct item *it;
 	struct record *rec; // the first of a run of one device's
 	uint16_t run;
 };
@@ -16,42 +17,57 @@ struct lookups {
 	uint32_t count;
 };
 
-static void count(const struct pipeline *p, enum stage_counter c) {
-	p->env.ledger->stages.counters[c]++;
+void devices_count(struct pipeline *p, enum device_rc rc) {
+	uint64_t *counters = p->env.ledger->stages.counters;
+
+	counters[STAGE_DEVICES_NEW] += rc == DEVICE_NEW || rc == DEVICE_NEW_EVICTED;
+	counters[STAGE_DEVICES_EVICTED] += rc == DEVICE_NEW_EVICTED;
+	counters[STAGE_DEVICES_NO_ROOM] += rc == DEVICE_NO_ROOM;
+}
+
+// True if the item goes on, stateless if need be.
+static bool goes_on(struct pipeline *p, struct item *it, enum handover_rc rc) {
+	if (rc == HANDOVER_PARKED)
+		it->state = ITEM_PARKED;
+	else if (rc == HANDOVER_FULL)
+		item_shed(it, SHED_HANDOVER);
+	p->env.ledger->stages.counters[STAGE_DEVICES_STATELESS] += rc == HANDOVER_STATELESS;
+	return it->state == ITEM_GOING;
 }
 
 static uint32_t find(struct pipeline *p, const struct lookup *l, uint32_t now_s) {
 	uint32_t place;
+
+	if (p->env.workers > 1) {
+		enum handover_rc joined = handover_join(p, l->it, l->hash, now_s);
+		if (joined != HANDOVER_NOT_WAITING) {
+			goes_on(p, l->it, joined);
+			return STATE_NONE;
+		}
+	}
 	enum device_rc rc = device_find(
 		p->env.states, p->env.worker, l->hash, now_s, l->rec->registered, &place
 	);
-
-	switch (rc) {
-	case DEVICE_HERE:
-		return place;
-	case DEVICE_NEW_EVICTED:
-		count(p, STAGE_DEVICES_EVICTED);
-		[[fallthrough]];
-	case DEVICE_NEW:
-		count(p, STAGE_DEVICES_NEW);
-		return place;
-	case DEVICE_AWAY:
-		count(p, STAGE_DEVICES_ELSEWHERE);
-		return STATE_NONE;
-	case DEVICE_NO_ROOM:
-		count(p, STAGE_DEVICES_NO_ROOM);
-		return STATE_NONE;
-	}
-	return STATE_NONE;
+	devices_count(p, rc);
+	if (rc == DEVICE_AWAY)
+		goes_on(p,
+			l->it,
+			handover_ask(
+				p, l->it, l->hash, l->rec->registered, l->run == l->it->record_count
+			));
+	return rc == DEVICE_AWAY || rc == DEVICE_NO_ROOM ? STATE_NONE : place;
 }
 
 static void resolve(struct pipeline *p, struct lookups *l) {
 	uint32_t now_s = (uint32_t)(p->now_ns / 1000000000);
 
 	for (uint32_t i = 0; i < l->count; i++) {
-		uint32_t place = find(p, &l->all[i], now_s);
-		for (uint16_t n = 0; n < l->all[i].run; n++)
-			l->all[i].rec[n].state = place;
+		struct lookup *one = &l->all[i];
+		if (one->it->state != ITEM_GOING)
+			continue;
+		uint32_t place = find(p, one, now_s);
+		for (uint16_t n = 0; n < one->run; n++)
+			one->rec[n].state = place;
 		if (place == STATE_NONE)
 			continue;
 		const char *slot = (const char *)device_at(p->env.states, place);
@@ -61,10 +77,11 @@ static void resolve(struct pipeline *p, struct lookups *l) {
 	l->count = 0;
 }
 
-static void add(struct pipeline *p, struct lookups *l, struct record *rec) {
+static void add(struct pipeline *p, struct lookups *l, struct item *it, struct record *rec) {
 	if (l->count == LOOKUPS)
 		resolve(p, l);
 	struct lookup *one = &l->all[l->count++];
+	one->it = it;
 	one->rec = rec;
 	one->run = 1;
 	device_hash(p->env.states, rec->device, one->hash);
@@ -78,7 +95,7 @@ void devices_burst(struct pipeline *p, uint16_t from, uint16_t to) {
 		return;
 	l.count = 0;
 	for (uint16_t i = from; i < to; i++) {
-		const struct item *it = &p->burst.items[i];
+		struct item *it = &p->burst.items[i];
 		struct record *r = &p->burst.records[it->first_record];
 		if (it->state != ITEM_GOING)
 			continue;
@@ -86,7 +103,7 @@ void devices_burst(struct pipeline *p, uint16_t from, uint16_t to) {
 			if (n > 0 && l.count > 0 && view_equal(r[n].device, r[n - 1].device))
 				l.all[l.count - 1].run++;
 			else
-				add(p, &l, &r[n]);
+				add(p, &l, it, &r[n]);
 		}
 	}
 	resolve(p, &l);

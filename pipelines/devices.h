@@ -4,8 +4,11 @@
 // Thread: the worker's own.
 #pragma once
 
+#include "pipelines/device_state.h"
+
 #include <stdint.h>
 
 struct pipeline;
 
+void devices_count(struct pipeline *p, enum device_rc rc);
 void devices_burst(struct pipeline *p, uint16_t from, uint16_t to);

@@ -95,7 +95,8 @@
 	X(SHED_QUOTA, "quota")                                                                     \
 	X(SHED_DRAINING, "draining")                                                               \
 	X(SHED_MARK, "replay-mark-not-stored")                                                     \
-	X(SHED_LATE, "late-share-used")
+	X(SHED_LATE, "late-share-used")                                                            \
+	X(SHED_HANDOVER, "device-handover")
 
 #define LOST_REASONS(X) X(LOST_SINK_PERMANENT, "sink-permanent-error")
 
@@ -131,7 +132,11 @@ const char *transport_label(enum transport t);
 	X(STAGE_DEVICES_NEW, "devices", "new")                                                     \
 	X(STAGE_DEVICES_EVICTED, "devices", "evicted")                                             \
 	X(STAGE_DEVICES_NO_ROOM, "devices", "no-room")                                             \
-	X(STAGE_DEVICES_ELSEWHERE, "devices", "elsewhere")                                         \
+	X(STAGE_DEVICES_STATELESS, "devices", "elsewhere-stateless")                               \
+	X(STAGE_HANDOVER_ASKED, "devices", "handovers")                                            \
+	X(STAGE_HANDOVER_PARKED, "devices", "parked")                                              \
+	X(STAGE_HANDOVER_PINNED, "devices", "pinned")                                              \
+	X(STAGE_HANDOVER_COPIED, "devices", "copied-to-owner")                                     \
 	X(STAGE_DEDUP_KEYED, "dedup", "keyed")                                                     \
 	X(STAGE_DEDUP_ATTACHED, "dedup", "attached")                                               \
 	X(STAGE_DEDUP_FULL, "dedup", "window-full")                                                \

@@ -4,6 +4,7 @@
 #include "pipelines/dedup.h"
 #include "pipelines/devices.h"
 #include "pipelines/match.h"
+#include "pipelines/parked.h"
 #include "pipelines/pipeline.h"
 #include "pipelines/pipeline_state.h"
 #include "pipelines/route.h"
@@ -112,7 +113,7 @@ static void run_stages(struct pipeline *p) {
 	b->item_count = 0;
 }
 
-void pipeline_push(struct pipeline *p, const struct message *m) {
+static void push(struct pipeline *p, const struct message *m, uint8_t tries, bool registered) {
 	struct burst *b = &p->burst;
 	struct item *it = &b->items[b->item_count++];
 
@@ -120,6 +121,8 @@ void pipeline_push(struct pipeline *p, const struct message *m) {
 	it->state = ITEM_GOING;
 	it->record_count = 0;
 	it->key.hash = 0;
+	it->tries = tries;
+	it->registered = registered;
 	it->signature = 0;
 	it->disconnect = false;
 	if (m->rx_ns > p->now_ns)
@@ -128,14 +131,32 @@ void pipeline_push(struct pipeline *p, const struct message *m) {
 		run_stages(p);
 }
 
-void pipeline_run(struct pipeline *p, uint64_t now_ns, int64_t) {
-	p->now_ns = now_ns;
+void pipeline_push(struct pipeline *p, const struct message *m) {
+	push(p, m, 0, false);
+}
+
+void pipeline_push_parked(struct pipeline *p, const struct parked *k) {
+	push(p, &k->m, k->tries < UINT8_MAX ? k->tries + 1 : UINT8_MAX, k->registered);
+}
+
+void pipeline_flush(struct pipeline *p) {
 	if (p->burst.item_count > 0)
 		run_stages(p);
+}
+
+void pipeline_letter(struct pipeline *p, const struct pipeline_letter *l) {
+	handover_letter(p, l);
+}
+
+void pipeline_run(struct pipeline *p, uint64_t now_ns, int64_t) {
+	p->now_ns = now_ns;
+	pipeline_flush(p);
 	settle_due(p, now_ns);
 }
 
 uint64_t pipeline_tick(struct pipeline *p, uint64_t now_ns) {
+	if (p->env.workers > 1)
+		handover_poll(p);
 	return batch_set_seal_due(&p->batches, now_ns);
 }
 
@@ -149,7 +170,8 @@ void pipeline_seal_all(struct pipeline *p) {
 
 bool pipeline_idle(const struct pipeline *p) {
 	return p->burst.item_count == 0 && p->due_count == 0
-		&& p->batches.free_count == p->batches.count;
+		&& p->batches.free_count == p->batches.count && p->waiters.used == 0
+		&& handover_idle(p);
 }
 
 static unsigned percent(uint64_t part, uint64_t whole) {

@@ -30,6 +30,7 @@
 
 struct config;
 struct pipeline;
+struct pipeline_letter;
 
 // What the pipeline needs from whoever runs it.
 struct pipeline_env {
@@ -43,6 +44,11 @@ struct pipeline_env {
 	uint64_t appliance_epoch;
 	struct ledger *ledger; // this worker's
 	struct device_states *states; // shared by all workers; NULL: nothing is remembered
+	// With more than one worker: letters between their pipelines (pipelines/handover.h). False
+	// if there is no room now; letters from one worker to another arrive in their order.
+	uint16_t workers;
+	uint32_t park_bytes;
+	bool (*mail)(void *owner, uint16_t to, const struct pipeline_letter *l);
 	// Give a sealed batch to batch->egress. Must not fail: ring sized for all batches.
 	void (*sealed)(void *owner, struct batch *b);
 	void *owner;
@@ -89,6 +95,9 @@ void pipeline_rest(struct pipeline *p);
 // UINT64_MAX.
 uint64_t pipeline_tick(struct pipeline *p, uint64_t now_ns);
 void pipeline_seal_all(struct pipeline *p);
+
+// A letter from another worker. Between bursts.
+void pipeline_letter(struct pipeline *p, const struct pipeline_letter *l);
 
 // Nothing is open or in flight any more.
 bool pipeline_idle(const struct pipeline *p);

@@ -35,6 +35,13 @@ int pipeline_create(const struct pipeline_env *env, const struct config *c, stru
 	ret = waiters_init(&p->waiters, env->states != nullptr ? env->ack_slots : 0);
 	if (ret < 0)
 		goto err;
+	// One letter per slot, waiter and device waited for may have to wait for its ring.
+	if (env->workers > 1)
+		ret = handover_init(
+			&p->handover, env->park_bytes, 4 * env->ack_slots + 8 * WAITS_MAX
+		);
+	if (ret < 0)
+		goto err;
 	ret = -ENOMEM;
 	void *scratch = aligned_alloc(64, payload_decoder_size());
 	if (scratch == nullptr)
@@ -59,6 +66,7 @@ void pipeline_destroy(struct pipeline *p) {
 	free(p->protobuf);
 	ack_table_fini(&p->acks);
 	waiters_fini(&p->waiters);
+	handover_fini(&p->handover);
 	batch_set_fini(&p->batches);
 	free(p);
 }

@@ -8,6 +8,7 @@
 #include "pipelines/burst.h"
 #include "pipelines/dead_letter.h"
 #include "pipelines/envelope.h"
+#include "pipelines/handover.h"
 #include "pipelines/pipeline.h"
 #include "pipelines/waiters.h"
 
@@ -18,6 +19,7 @@ struct verdict_due {
 	uint64_t rx_ns;
 	uint32_t token;
 	enum transport transport;
+	uint16_t remote;
 	struct verdict v;
 };
 
@@ -42,6 +44,7 @@ struct pipeline {
 	struct batch_set batches;
 	struct ack_table acks;
 	struct waiters waiters;
+	struct handover handover;
 	struct payload_decoder *decoder; // owned
 	struct protobuf_scratch *protobuf; // owned
 	struct matcher *matcher; // borrowed, NULL: no signatures
@@ -68,4 +71,10 @@ uint64_t entry_bytes(const struct batch_entry *e);
 void settle_later(struct pipeline *p, const struct message *m, const struct verdict *v);
 // A copy: its door, and its verdict as far as there is one.
 void settle_duplicate(struct pipeline *p, const struct item *it);
+// What became of a message that waiter `i` waits for at another worker.
+void settle_waiter(struct pipeline *p, uint32_t i, const struct verdict *v);
+
+// pipeline.c: a message that was parked, here or at another worker; and everything pushed so far.
+void pipeline_push_parked(struct pipeline *p, const struct parked *k);
+void pipeline_flush(struct pipeline *p);
 void settle_due(struct pipeline *p, uint64_t now_ns);

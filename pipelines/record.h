@@ -57,6 +57,7 @@ struct message {
 	uint64_t epoch; // session epoch: with seq it names the message for its device for ever
 	uint64_t seq;
 	uint32_t token; // the adapter's handle for pipeline's verdict, TOKEN_NONE if nobody waits
+	uint16_t remote; // pipelines/ only: worker + 1 at which `token` is a waiter; 0: it is not
 };
 
 enum outcome : uint8_t {

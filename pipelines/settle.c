@@ -7,26 +7,49 @@
 #include <assert.h>
 #include <stdatomic.h>
 
+// Whom a verdict goes to, and since when it is awaited.
+struct addressee {
+	enum transport transport;
+	uint16_t remote;
+	uint32_t token;
+	uint64_t rx_ns;
+};
+
 static void
-tell(struct pipeline *p,
-     enum transport t,
-     uint32_t token,
-     uint64_t rx_ns,
-     const struct verdict *v,
-     uint64_t now_ns) {
-	if (v->outcome == OUTCOME_ACKED) {
-		p->env.ledger->messages[t].acked++;
-		latency_count(&p->latency[t], now_ns > rx_ns ? now_ns - rx_ns : 0);
+tell(struct pipeline *p, struct addressee to, const struct verdict *v, uint64_t now_ns) {
+	if (to.remote != 0) {
+		if (to.token != TOKEN_NONE)
+			handover_verdict(p, (uint16_t)(to.remote - 1), to.token, v);
+		return;
 	}
-	if (token != TOKEN_NONE && p->env.adapters[t].done != nullptr)
-		p->env.adapters[t].done(p->env.adapters[t].adapter, token, v);
+	if (v->outcome == OUTCOME_ACKED) {
+		p->env.ledger->messages[to.transport].acked++;
+		latency_count(&p->latency[to.transport], now_ns > to.rx_ns ? now_ns - to.rx_ns : 0);
+	}
+	if (to.token != TOKEN_NONE && p->env.adapters[to.transport].done != nullptr)
+		p->env.adapters[to.transport].done(
+			p->env.adapters[to.transport].adapter, to.token, v
+		);
+}
+
+static void tell_waiter(struct pipeline *p, const struct waiter *w, const struct verdict *v) {
+	struct addressee to = {w->transport, w->remote, w->token, w->rx_ns};
+
+	tell(p, to, v, p->now_ns);
+}
+
+void settle_waiter(struct pipeline *p, uint32_t i, const struct verdict *v) {
+	struct waiter w = waiter_release(&p->waiters, i);
+
+	tell_waiter(p, &w, v);
 }
 
 void settle_due(struct pipeline *p, uint64_t now_ns) {
 	// A callback reaches no verdict of its own: it does not push.
 	for (uint32_t i = 0; i < p->due_count; i++) {
 		const struct verdict_due *d = &p->due[i];
-		tell(p, d->transport, d->token, d->rx_ns, &d->v, now_ns);
+		struct addressee to = {d->transport, d->remote, d->token, d->rx_ns};
+		tell(p, to, &d->v, now_ns);
 	}
 	p->due_count = 0;
 }
@@ -40,6 +63,7 @@ void settle_later(struct pipeline *p, const struct message *m, const struct verd
 		.rx_ns = m->rx_ns,
 		.token = m->token,
 		.transport = m->transport,
+		.remote = m->remote,
 		.v = *v,
 	};
 }
@@ -71,8 +95,7 @@ static int attach(struct pipeline *p, const struct item *it, uint32_t original) 
 	if (it->m.token == TOKEN_NONE || it->m.profile->route->ack == ACK_RECEIVED
 	    || original == DEDUP_COMMITTED)
 		return COPY_DURABLE;
-	struct ack_slot *slot = &p->acks.slots[original & ORIGIN_SLOT_MASK];
-	return waiter_add(&p->waiters, &slot->waiters, &it->m) ? COPY_WAITS : COPY_NO_ROOM;
+	return handover_attach(p, it, original) ? COPY_WAITS : COPY_NO_ROOM;
 }
 
 void settle_duplicate(struct pipeline *p, const struct item *it) {
@@ -124,10 +147,11 @@ static void settle_slot(struct pipeline *p, uint32_t ack, struct ack_slot *done)
 	if (done->refused)
 		v = (struct verdict) {.outcome = OUTCOME_REFUSED, .refuse = REFUSE_SINK};
 	dedup_settled(p, ack, done);
+	struct addressee to = {done->transport, done->remote, done->token, done->rx_ns};
 	if (!done->silent)
-		tell(p, done->transport, done->token, done->rx_ns, &v, p->now_ns);
+		tell(p, to, &v, p->now_ns);
 	while (waiter_take(&p->waiters, &done->waiters, &w))
-		tell(p, w.transport, w.token, w.rx_ns, &v, p->now_ns);
+		tell_waiter(p, &w, &v);
 }
 
 static void settle_message(struct pipeline *p, const struct batch_entry *e, bool refused) {

@@ -18,6 +18,46 @@ static void on_sealed(void *owner, struct batch *b) {
 	w->sealed[w->sealed_count++] = b;
 }
 
+static void balanced(const struct rig_worker *w) {
+	char why[256];
+
+	if (!ledger_balanced(&w->ledger, why, sizeof(why)))
+		fail_msg("%s", why);
+}
+
+static bool on_mail(void *owner, uint16_t to, const struct pipeline_letter *l) {
+	struct rig_worker *w = owner;
+	struct rig_ring *r = &w->rig->rings[w - w->rig->workers][to];
+
+	assert_true(to < w->rig->worker_count && to != w - w->rig->workers);
+	if (r->count == RIG_RING)
+		return false;
+	r->letters[(r->head + r->count++) % RIG_RING] = *l;
+	return true;
+}
+
+uint32_t rig_letters(struct rig *rig, uint32_t n, uint32_t random) {
+	uint32_t delivered = 0;
+
+	for (uint32_t i = 0; i < n; i++, random = random * 1664525 + 1013904223) {
+		uint32_t from = (random >> 10) % rig->worker_count;
+		uint32_t to = (random >> 20) % rig->worker_count;
+		struct rig_ring *r = &rig->rings[from][to];
+		for (uint32_t w = 0; w < rig->worker_count; w++)
+			pipeline_tick(rig->workers[w].p, 0);
+		if (r->count == 0)
+			continue;
+		struct pipeline_letter l = r->letters[r->head];
+		r->head = (r->head + 1) % RIG_RING;
+		r->count--;
+		pipeline_letter(rig->workers[to].p, &l);
+		pipeline_run(rig->workers[to].p, rig->now_ns, rig->wall_ns);
+		balanced(&rig->workers[to]);
+		delivered++;
+	}
+	return delivered;
+}
+
 static void on_done(void *adapter, uint32_t token, const struct verdict *v) {
 	struct rig *rig = adapter;
 
@@ -43,12 +83,12 @@ static void configure(struct rig *rig) {
 	snprintf(c->kafka.alert_topic, sizeof(c->kafka.alert_topic), "alerts");
 	c->egress.linger_us = 2000;
 	c->egress.batch_records = 512;
-	c->pipeline.dedup_window_s = 600;
 	c->pipeline.late_share = 25;
 	rig->route = (struct config_route) {.topic = 0, .ack = ACK_KAFKA};
 	snprintf(rig->profile.name, sizeof(rig->profile.name), "p");
 	rig->profile.device_from = DEVICE_FROM_PAYLOAD;
 	rig->profile.route = &rig->route;
+	rig->profile.dedup_window_s = 600;
 	rig->profile.hints = (struct payload_hints) {
 		.device_key = VIEW_LITERAL("dev"),
 		.time_key = VIEW_LITERAL("ts"),
@@ -74,6 +114,9 @@ static void worker_start(struct rig *rig, uint16_t index) {
 		.appliance_epoch = 7,
 		.sealed = on_sealed,
 		.states = rig->states,
+		.workers = rig->worker_count,
+		.park_bytes = 1 << 17,
+		.mail = on_mail,
 	};
 
 	w->rig = rig;
@@ -102,7 +145,7 @@ void rig_start(struct rig *rig, uint16_t workers) {
 	rig->worker_count = workers;
 	rig->now_ns = 1000ull * 1000000000;
 	rig->wall_ns = 1763712000ll * 1000000000;
-	assert_int_equal(device_states_create(1000, workers, 8, 8, secret, &rig->states), 0);
+	assert_int_equal(device_states_create(1000, workers, 128, 8, secret, &rig->states), 0);
 	for (uint16_t i = 0; i < workers; i++)
 		worker_start(rig, i);
 }
@@ -136,13 +179,6 @@ struct message rig_message(const struct rig *rig, const char *payload, uint32_t 
 	};
 }
 
-static void balanced(const struct rig_worker *w) {
-	char why[256];
-
-	if (!ledger_balanced(&w->ledger, why, sizeof(why)))
-		fail_msg("%s", why);
-}
-
 void rig_push(struct rig *rig, uint16_t worker, const struct message *m) {
 	struct rig_worker *w = &rig->workers[worker];
 
@@ -155,15 +191,17 @@ void rig_complete(struct rig *rig, uint16_t worker, enum entry_result result) {
 	struct rig_worker *w = &rig->workers[worker];
 
 	pipeline_seal_all(w->p);
+	struct batch *sealed[RIG_BATCHES];
 	uint32_t n = w->sealed_count;
+	memcpy(sealed, w->sealed, sizeof(sealed)); // completing may seal others: dead letters
 	w->sealed_count = 0;
 	for (uint32_t i = 0; i < n; i++) {
-		struct batch *b = w->sealed[i];
+		struct batch *b = sealed[i];
 		uint32_t count = b->count;
 		for (uint32_t e = 0; e < count; e++) {
 			atomic_store(&b->entries[e].result, result);
 			if (result == RESULT_DELIVERED && rig->delivered != nullptr)
-				rig->delivered(rig, b, &b->entries[e]);
+				rig->delivered(rig, worker, b, &b->entries[e]);
 		}
 		pipeline_complete(
 			w->p,

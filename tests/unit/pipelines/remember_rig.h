@@ -4,6 +4,7 @@
 #pragma once
 
 #include "config/config.h"
+#include "pipelines/handover.h"
 #include "pipelines/pipeline.h"
 
 #define RIG_WORKERS 3
@@ -11,7 +12,14 @@
 #define RIG_BATCH_BYTES 65536
 #define RIG_TOKENS 65536
 
+#define RIG_RING 4 // letters: small, so that outboxes are used
+
 struct rig;
+
+struct rig_ring {
+	struct pipeline_letter letters[RIG_RING];
+	uint32_t head, count;
+};
 
 struct rig_worker {
 	struct rig *rig;
@@ -33,13 +41,19 @@ struct rig {
 	struct device_states *states;
 	struct rig_worker workers[RIG_WORKERS];
 	uint16_t worker_count;
+	struct rig_ring rings[RIG_WORKERS][RIG_WORKERS]; // from, to
 	uint64_t now_ns;
 	int64_t wall_ns;
 	uint8_t verdicts[RIG_TOKENS]; // how many
 	uint8_t outcome[RIG_TOKENS];
 	struct verdict last;
 	// Everything a sink would have: called with each entry that is delivered.
-	void (*delivered)(struct rig *rig, const struct batch *b, const struct batch_entry *e);
+	void (*delivered)(
+		struct rig *rig,
+		uint16_t worker,
+		const struct batch *b,
+		const struct batch_entry *e
+	);
 };
 
 // One profile "p", JSON with dev, ts (ms) and seq, dedup time+seq, the actions of the shipped list.
@@ -50,6 +64,9 @@ struct message rig_message(const struct rig *rig, const char *payload, uint32_t 
 void rig_push(struct rig *rig, uint16_t worker, const struct message *m);
 // Seal all and give every sealed entry this result.
 void rig_complete(struct rig *rig, uint16_t worker, enum entry_result result);
+// Deliver up to `n` letters, each from the rings that `random` chooses. Returns how many there
+// were.
+uint32_t rig_letters(struct rig *rig, uint32_t n, uint32_t random);
 uint64_t rig_found(const struct rig *rig, enum finding f); // all workers
 uint64_t rig_counter(const struct rig *rig, enum stage_counter c);
 uint64_t rig_duplicates(const struct rig *rig);

@@ -330,7 +330,7 @@ static void look_late(const struct batch *b, const struct batch_entry *e) {
 	yyjson_doc_free(doc);
 }
 
-static void look(struct rig *, const struct batch *b, const struct batch_entry *e) {
+static void look(struct rig *, uint16_t, const struct batch *b, const struct batch_entry *e) {
 	if (e->kind == ENTRY_RECORD) {
 		seen.records++;
 		look_late(b, e);
