@@ -13,7 +13,7 @@
 #include <rte_ring_elem.h>
 
 #define COMPLETIONS_PER_TURN 256
-#define LETTERS_PER_TURN 64
+#define MAIL_PER_TURN 64
 #define HOUSEKEEPING_EVERY 64 // turns
 
 static void tx_flush(struct tx_queue *q) {
@@ -147,10 +147,10 @@ static unsigned ring_poll(struct worker *w, uint16_t from) {
 }
 
 // Letters between the pipelines: devices that change hands.
-static unsigned letters_poll(struct worker *w, uint16_t from) {
-	struct pipeline_letter letters[LETTERS_PER_TURN];
+static unsigned mail_poll(struct worker *w, uint16_t from) {
+	struct pipeline_letter letters[MAIL_PER_TURN];
 	unsigned n = rte_ring_sc_dequeue_burst_elem(
-		w->letters_in[from], letters, sizeof(letters[0]), LETTERS_PER_TURN, nullptr
+		w->mail_in[from], letters, sizeof(letters[0]), MAIL_PER_TURN, nullptr
 	);
 
 	for (unsigned i = 0; i < n; i++)
@@ -280,7 +280,7 @@ static unsigned turn(struct worker *w, bool draining) {
 
 	for (uint16_t from = 0; from < w->count; from++)
 		if (from != w->index)
-			work += ring_poll(w, from) + letters_poll(w, from);
+			work += ring_poll(w, from) + mail_poll(w, from);
 	if (w->index == 0)
 		work += exception_poll(w);
 	if (w->letters != nullptr && !draining)

@@ -42,7 +42,7 @@ struct letter_lane;
 #define WORKER_BURST 32
 #define WORKER_TX_BURST 64
 #define WORKER_RING_SIZE 1024
-#define WORKER_LETTERS 1024
+#define WORKER_MAIL 1024
 
 // Frames waiting for one transmit queue, flushed at the end of each turn.
 struct tx_queue {
@@ -89,8 +89,8 @@ struct worker {
 	struct letter_lane *letters; // worker 0 only, NULL in a replay
 	struct rte_ring *in[WORKERS_MAX]; // from worker i
 	struct rte_ring *out[WORKERS_MAX]; // to worker i
-	struct rte_ring *letters_in[WORKERS_MAX]; // between the pipelines
-	struct rte_ring *letters_out[WORKERS_MAX];
+	struct rte_ring *mail_in[WORKERS_MAX]; // between the pipelines
+	struct rte_ring *mail_out[WORKERS_MAX];
 	struct batch *batches;
 	uint16_t batch_count;
 	struct generation_seat *seat; // of the configuration, NULL: it never changes (replay)

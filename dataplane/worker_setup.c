@@ -106,10 +106,10 @@ static void batch_sealed(void *owner, struct batch *b) {
 	egress_submit(w->egress, b);
 }
 
-static bool letter_sent(void *owner, uint16_t to, const struct pipeline_letter *l) {
+static bool mail_sent(void *owner, uint16_t to, const struct pipeline_letter *l) {
 	struct worker *w = owner;
 
-	return rte_ring_sp_enqueue_elem(w->letters_out[to], (void *)(uintptr_t)l, sizeof(*l)) == 0;
+	return rte_ring_sp_enqueue_elem(w->mail_out[to], (void *)(uintptr_t)l, sizeof(*l)) == 0;
 }
 
 static int pipeline_start(struct worker *w, const struct worker_env *env) {
@@ -127,7 +127,7 @@ static int pipeline_start(struct worker *w, const struct worker_env *env) {
 		.states = env->shared->states,
 		.workers = w->count,
 		.park_bytes = c->pipeline.park_bytes,
-		.mail = letter_sent,
+		.mail = mail_sent,
 		.sealed = batch_sealed,
 		.owner = w,
 	};
@@ -204,7 +204,7 @@ void worker_destroy(struct worker *w) {
 	rte_free(w->batches);
 	for (uint16_t from = 0; from < w->count; from++) {
 		rte_ring_free(w->in[from]);
-		rte_ring_free(w->letters_in[from]);
+		rte_ring_free(w->mail_in[from]);
 	}
 	rte_free(w->linear);
 	rte_free(w);
@@ -218,7 +218,7 @@ ring_create(const char *kind, uint16_t from, uint16_t to, unsigned esize, struct
 	*out = rte_ring_create_elem(
 		name,
 		esize,
-		esize == sizeof(void *) ? WORKER_RING_SIZE : WORKER_LETTERS,
+		esize == sizeof(void *) ? WORKER_RING_SIZE : WORKER_MAIL,
 		SOCKET_ID_ANY,
 		RING_F_SP_ENQ | RING_F_SC_DEQ
 	);
@@ -236,13 +236,13 @@ int workers_connect(struct worker *const *workers, uint16_t count) {
 			b->in[from] = a->out[to];
 			if (ret == 0)
 				ret = ring_create(
-					"letters",
+					"devices",
 					from,
 					to,
 					sizeof(struct pipeline_letter),
-					&a->letters_out[to]
+					&a->mail_out[to]
 				);
-			b->letters_in[from] = a->letters_out[to];
+			b->mail_in[from] = a->mail_out[to];
 			if (ret != 0)
 				return ret;
 		}

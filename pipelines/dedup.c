@@ -284,7 +284,8 @@ static void judge(struct pipeline *p, uint16_t index) {
 	struct device_states *s = p->env.states;
 	uint32_t place = r[0].state;
 
-	if (place == STATE_NONE)
+	// A dead letter is sent again on purpose: it was taken before, and held back.
+	if (place == STATE_NONE || it->m.transport == TRANSPORT_REPLAY)
 		return;
 	bool flow = is_flow_key(it, r);
 	bool counted = ids_count_up(device_at(s, place), &it->m);

@@ -21,6 +21,7 @@
 //
 // Entries that may be forgotten make room for new ones, the oldest first; pending ones are never
 // forgotten. A message for which there is no room is taken without an entry, counted.
+// Dead letters that are sent again are not looked at.
 // Thread: the worker's own.
 #pragma once
 
