@@ -247,6 +247,25 @@ static void options_words(const struct command *c) {
 		printf("--%s ", o->name);
 }
 
+#define NAMES_BY                                                                                   \
+	"sluicectl device list --match \"%s*\" --limit 50 --json 2>/dev/null | "                   \
+	"sed -n 's/^ *\"name\": \"\\(.*\\)\",$/\\1/p'"
+
+// "device show"|"cert issue"|...: commands whose first argument is a device that there is.
+static void device_commands_print(void) {
+	const char *between = "";
+
+	for (size_t i = 0; i < command_count; i++) {
+		const struct command *c = &commands[i];
+		bool name = strcmp(c->noun, "device") == 0 && strncmp(c->arguments, "NAME", 4) == 0
+			&& c->verb != NULL && strcmp(c->verb, "add") != 0;
+		if (c->verb == NULL || (!name && strcmp(c->arguments, "DEVICE") != 0))
+			continue;
+		printf("%s\"%s %s\"", between, c->noun, c->verb);
+		between = "|";
+	}
+}
+
 static void bash_print(void) {
 	printf("# bash completion for sluicectl, made by `sluicectl completion bash`\n"
 	       "_sluicectl() {\n"
@@ -273,14 +292,13 @@ static void bash_print(void) {
 		options_words(c);
 		printf("\" ;;\n");
 	}
-	printf("\t\tesac\n"
-	       "\t\tif [ \"${COMP_WORDS[1]}\" = device ] && [ \"$COMP_CWORD\" = 3 ] && "
-	       "[ \"${cur#-}\" = \"$cur\" ]; then\n"
-	       "\t\t\twords=$(sluicectl device list --match \"$cur*\" --limit 50 --json "
-	       "2>/dev/null | sed -n 's/^ *\"name\": \"\\(.*\\)\",$/\\1/p')\n"
-	       "\t\tfi\n"
-	       "\tfi\n"
-	       "\tmapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n"
+	printf("\t\tesac\n\t\tif [ \"$COMP_CWORD\" = 3 ] && [ \"${cur#-}\" = \"$cur\" ]; then\n"
+	       "\t\t\tcase \"${COMP_WORDS[1]} ${COMP_WORDS[2]}\" in\n\t\t\t");
+	device_commands_print();
+	printf(")\n\t\t\t\twords=$(" NAMES_BY
+	       ") ;;\n\t\t\t*) words= ;;\n\t\t\tesac\n\t\tfi\n\tfi\n",
+	       "$cur");
+	printf("\tmapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n"
 	       "}\n"
 	       "complete -o default -F _sluicectl sluicectl\n");
 }
@@ -291,7 +309,8 @@ static void zsh_print(void) {
 	for (size_t i = 0; i < command_count; i++)
 		if (first_of_noun(i) != NULL)
 			printf("%s ", commands[i].noun);
-	printf(")\n\telif (( CURRENT == 3 )); then\n\t\tcase $words[2] in\n");
+	printf(")\n\telif (( CURRENT == 3 )) && [[ $words[3] != -* ]]; then\n\t\tcase $words[2] "
+	       "in\n");
 	for (size_t i = 0; i < command_count; i++)
 		if (first_of_noun(i) != NULL && commands[i].verb != NULL) {
 			printf("\t\t%s) choice=(", commands[i].noun);
@@ -308,7 +327,12 @@ static void zsh_print(void) {
 		options_words(c);
 		printf(") ;;\n");
 	}
-	printf("\t\tesac\n\tfi\n\tcompadd -a choice || _files\n}\n_sluicectl \"$@\"\n");
+	printf("\t\tesac\n\t\tif (( CURRENT == 4 )) && [[ $words[4] != -* ]]; then\n"
+	       "\t\t\tcase \"$words[2] $words[3]\" in\n\t\t\t");
+	device_commands_print();
+	printf(")\n\t\t\t\tchoice=( ${(f)\"$(" NAMES_BY ")\"} ) ;;\n\t\t\t*) choice=() ;;\n"
+	       "\t\t\tesac\n\t\tfi\n\tfi\n\tcompadd -a choice || _files\n}\n_sluicectl \"$@\"\n",
+	       "$words[4]");
 }
 
 int completion(const char *shell) {
