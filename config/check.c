@@ -361,13 +361,6 @@ static void listener_auth_check(struct build *b, const struct config_listener *l
 			"listener '%s': trust has no effect without auth: trust",
 			l->name
 		);
-	if (l->auth == AUTH_PASSWORD && b->config->mqtt.user_count == 0)
-		report_add(
-			b->report,
-			line,
-			"listener '%s' asks for passwords and mqtt.users is empty",
-			l->name
-		);
 	if (l->protocol == LISTEN_FRAME && b->config->frame.keys == NULL)
 		report_add(
 			b->report,

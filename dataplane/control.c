@@ -62,6 +62,8 @@ static int tables_create(struct control *c, const uint64_t secret[2]) {
 		ret = blocks_create(c->workers, secret, &c->blocks);
 	if (ret == 0)
 		ret = claims_create(&c->claims);
+	if (ret == 0)
+		ret = auth_registry_create(secret, &c->passwords);
 	c->gate_memory = aligned_alloc(64, c->workers * sizeof(struct gate));
 	if (c->gate_memory == nullptr)
 		return -ENOMEM;
@@ -94,7 +96,11 @@ int control_create(
 		c->snapshot_path, sizeof(c->snapshot_path), "%s/devices.snapshot", config->state_dir
 	);
 	snprintf(c->blocks_path, sizeof(c->blocks_path), "%s/blocks.snapshot", config->state_dir);
+	snprintf(
+		c->secrets_path, sizeof(c->secrets_path), "%s/secrets.snapshot", config->state_dir
+	);
 	control_snapshot_load(c);
+	control_secrets_load(c);
 	control_blocks_load(c);
 	*out = c;
 	return 0;
@@ -115,8 +121,13 @@ void control_destroy(struct control *c) {
 	device_table_destroy(c->table);
 	blocks_destroy(c->blocks);
 	claims_destroy(c->claims);
+	auth_registry_destroy(c->passwords);
 	free(c->gate_memory);
 	free(c);
+}
+
+const struct auth_registry *control_passwords(const struct control *c) {
+	return c->passwords;
 }
 
 struct flow_desk **control_desks(struct control *c) {

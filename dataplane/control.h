@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct auth_registry;
 struct config;
 struct control;
 struct generation_loader;
@@ -31,6 +32,7 @@ void control_destroy(struct control *c);
 
 struct gate **control_gates(struct control *c);
 struct flow_desk **control_desks(struct control *c); // one per worker
+const struct auth_registry *control_passwords(const struct control *c);
 struct blocks *control_blocks(struct control *c);
 
 // Who takes files of `kind` (dataplane/loading.h). `loader` must outlive the control.

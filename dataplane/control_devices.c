@@ -32,6 +32,8 @@ void control_snapshot_load(struct control *c) {
 void control_snapshot_save(struct control *c) {
 	int ret = device_table_save(c->table, c->snapshot_path);
 
+	control_secrets_save(c);
+
 	c->snapshot_due_ns = 0;
 	if (ret < 0)
 		log_error("registry snapshot %s: %s", c->snapshot_path, strerror(-ret));
@@ -44,22 +46,6 @@ static void take_devices(struct control *c, const struct channel_message *m) {
 		c->full = true;
 		log_error(
 			"device table full: %" PRIu32 " devices", device_table_capacity(c->table)
-		);
-	}
-}
-
-// Sets come before the devices that refer to them, and all of them each time.
-static void take_claims(struct control *c, const struct channel_message *m) {
-	if (!c->claims_open)
-		claims_begin(c->claims, c->peer_registry_id != c->claims_registry);
-	c->claims_registry = c->peer_registry_id;
-	c->claims_open = true;
-	if (claims_add(c->claims, m->elements, m->count) == -ENOSPC && !c->claims_full) {
-		c->claims_full = true;
-		log_error(
-			"too many claims: devices whose set did not fit may claim nothing (%d "
-			"patterns)",
-			CLAIM_PATTERNS_MAX
 		);
 	}
 }
@@ -97,17 +83,21 @@ void control_take_registry(struct control *c, const struct channel_message *m) {
 	if ((m->header->flags & CHANNEL_FLAG_FIRST) != 0) {
 		device_table_whole_begin(c->table);
 		c->whole = true;
+		control_secrets_whole(c);
 	}
 	if (m->type == CHANNEL_CLAIMS)
-		take_claims(c, m);
+		control_take_claims(c, m);
+	if (m->type == CHANNEL_CREDENTIALS)
+		control_take_credentials(c, m);
 	if (m->type == CHANNEL_DEVICES && m->count > 0) {
 		claims_end(c->claims); // findable before anybody who refers to them
 		take_devices(c, m);
+		for (uint16_t i = 0; i < m->count; i++)
+			control_secrets_doubt(c, (const struct channel_device *)m->elements + i);
 	}
 	if ((m->header->flags & CHANNEL_FLAG_LAST) == 0)
 		return;
-	claims_end(c->claims);
-	c->claims_open = false;
+	control_secrets_end(c);
 	if (c->whole)
 		device_table_whole_end(c->table);
 	c->whole = false;

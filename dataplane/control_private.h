@@ -9,6 +9,7 @@
 #include "dataplane/flow_desk.h"
 #include "dataplane/letters/letters.h"
 #include "dataplane/loading.h"
+#include "dataplane/mqtt/auth_registry.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -36,6 +37,7 @@ struct control {
 	struct device_table *table;
 	struct blocks *blocks;
 	struct claims *claims;
+	struct auth_registry *passwords;
 	struct flow_book *books[WORKERS_MAX];
 	struct flow_desk *desks[WORKERS_MAX];
 	struct control_question question, question_next;
@@ -46,6 +48,7 @@ struct control {
 	char socket_path[300];
 	char snapshot_path[300];
 	char blocks_path[300];
+	char secrets_path[300];
 	int fd;
 	bool greeted;
 	uint64_t seq;
@@ -63,7 +66,7 @@ struct control {
 	bool full; // the table, said once
 	bool blocks_old; // the file is older than the blocks
 	uint64_t claims_registry; // whose numbers the claim sets have
-	bool claims_open, claims_full;
+	bool claims_open, claims_full, passwords_full;
 	bool whole; // the transfer in progress replaces everything
 	struct device_report reports[CONTROL_REPORTS_PER_TURN];
 	_Alignas(8) uint8_t out[CHANNEL_MESSAGE_MAX];
@@ -102,6 +105,17 @@ bool control_send(
 void control_snapshot_load(struct control *c);
 void control_snapshot_save(struct control *c);
 void control_take_registry(struct control *c, const struct channel_message *m);
+
+// --- control_secrets.c: claims and credentials
+
+void control_secrets_load(struct control *c);
+void control_secrets_save(struct control *c);
+void control_take_claims(struct control *c, const struct channel_message *m);
+void control_take_credentials(struct control *c, const struct channel_message *m);
+// A device's record came or went: what it had may have changed.
+void control_secrets_doubt(struct control *c, const struct channel_device *d);
+void control_secrets_whole(struct control *c); // everything follows
+void control_secrets_end(struct control *c); // of a transfer
 
 // --- control_blocks.c
 

@@ -138,7 +138,14 @@ static int workers_start(struct daemon *d, char *why, size_t why_len) {
 		.egress = d->egress,
 		.shared = &d->shared,
 	};
-	int ret = mqtt_shared_create(d->config, d->shared.secret, &d->shared.mqtt, why, why_len);
+	int ret = mqtt_shared_create(
+		d->config,
+		d->shared.secret,
+		control_passwords(d->control),
+		&d->shared.mqtt,
+		why,
+		why_len
+	);
 
 	for (uint16_t w = 0; w < d->worker_count && ret == 0; w++) {
 		env.index = w;

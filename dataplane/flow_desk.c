@@ -156,6 +156,8 @@ static enum mqtt_end standing_of(const struct flow_desk *d, const struct mqtt_vi
 	struct device_entry e;
 	struct flow_key key;
 
+	if (!v->admitted)
+		return MQTT_END_NOT_ADMITTED;
 	if (b != NULL && d->line->key(d->line->owner, v->conn, &key)
 	    && blocks_source_peek(b, key.family, key.remote, key.realm))
 		return MQTT_END_BLOCKED;

@@ -156,6 +156,8 @@ int run_import(struct invocation *v);
 int run_export(struct invocation *v);
 int run_status(struct invocation *v);
 int run_top(struct invocation *v);
+int run_flow_allow(struct invocation *v);
+int run_flow_top(struct invocation *v);
 int run_watch(struct invocation *v);
 int run_doctor(struct invocation *v);
 int run_audit_verify(struct invocation *v);

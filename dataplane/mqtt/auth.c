@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/crypto/digest.h"
 #include "dataplane/mqtt/auth.h"
+#include "dataplane/mqtt/auth_registry.h"
 #include "dataplane/mqtt/auth_secret.h"
 #include "parsers/siphash.h"
 
@@ -23,6 +24,7 @@ struct auth_table {
 	uint32_t room;
 	uint32_t mask;
 	uint64_t key[2];
+	const struct auth_registry *registry; // NULL: none
 };
 
 // A remembered success: SHA-256 over the table's key, the user and the password, cut to half.
@@ -32,6 +34,7 @@ struct auth_memory {
 	uint8_t (*prints)[MEMORY_LEN];
 	bool *known;
 	uint32_t count;
+	uint8_t (*registry)[MEMORY_LEN]; // by index of the registry, NULL: none; zero: not known
 };
 
 static uint32_t place_of(const struct auth_table *t, struct view name) {
@@ -108,8 +111,10 @@ int auth_table_succeed(
 		auth_table_destroy(t);
 		return -ENOMEM;
 	}
-	if (previous != nullptr)
+	if (previous != nullptr) {
 		users_inherit(t, previous);
+		t->registry = previous->registry;
+	}
 	for (uint32_t i = 0; i < count; i++) {
 		int ret = user_add(t, &users[i]);
 		if (ret < 0) {
@@ -132,7 +137,26 @@ int auth_table_create(
 	return auth_table_succeed(users, count, key, nullptr, out, bad);
 }
 
+void auth_table_registry(struct auth_table *t, const struct auth_registry *r) {
+	t->registry = r;
+}
+
+const struct auth_registry *auth_table_registry_of(const struct auth_table *t) {
+	return t->registry;
+}
+
+static bool of_registry(const struct auth_table *t, uint32_t user) {
+	return t->registry != nullptr && (user & AUTH_REGISTRY_USER) != 0;
+}
+
+uint32_t auth_user_version(const struct auth_table *t, uint32_t user) {
+	return of_registry(t, user) ? auth_registry_version(t->registry, user & ~AUTH_REGISTRY_USER)
+				    : 0;
+}
+
 bool auth_user_active(const struct auth_table *t, uint32_t user) {
+	if (t != nullptr && of_registry(t, user))
+		return auth_user_version(t, user) != 0;
 	return t != nullptr && user < t->count && !t->users[user].gone;
 }
 
@@ -154,7 +178,11 @@ int auth_memory_create(const struct auth_table *t, struct auth_memory **out) {
 	m->count = t->count;
 	m->prints = calloc(t->count > 0 ? t->count : 1, sizeof(*m->prints));
 	m->known = calloc(t->count > 0 ? t->count : 1, sizeof(*m->known));
-	if (m->prints == nullptr || m->known == nullptr) {
+	// Pages come with the first success that lies in them.
+	if (t->registry != nullptr)
+		m->registry = calloc(AUTH_REGISTRY_MAX, sizeof(*m->registry));
+	if (m->prints == nullptr || m->known == nullptr
+	    || (t->registry != nullptr && m->registry == nullptr)) {
 		auth_memory_destroy(m);
 		return -ENOMEM;
 	}
@@ -169,16 +197,21 @@ void auth_memory_destroy(struct auth_memory *m) {
 		digest_wipe(m->prints, m->count * sizeof(*m->prints));
 	free(m->prints);
 	free(m->known);
+	free(m->registry);
 	free(m);
 }
 
-static void
-print_make(const struct auth_table *t, uint32_t user, struct view password, uint8_t out[32]) {
-	uint8_t in[sizeof(t->key) + sizeof(user) + AUTH_PASSWORD_MAX];
-	uint32_t n = sizeof(t->key) + sizeof(user);
+static void print_make(
+	const struct auth_table *t,
+	const uint32_t who[2],
+	struct view password,
+	uint8_t out[32]
+) {
+	uint8_t in[sizeof(t->key) + 2 * sizeof(who[0]) + AUTH_PASSWORD_MAX];
+	uint32_t n = sizeof(t->key) + 2 * sizeof(who[0]);
 
 	memcpy(in, t->key, sizeof(t->key));
-	memcpy(in + sizeof(t->key), &user, sizeof(user));
+	memcpy(in + sizeof(t->key), who, 2 * sizeof(who[0]));
 	memcpy(in + n, password.p, password.len);
 	digest_sha256(view_of(in, n + password.len), out);
 	digest_wipe(in, sizeof(in));
@@ -190,12 +223,35 @@ static bool remembered(
 	uint32_t user,
 	struct view password
 ) {
+	uint32_t who[2] = {user, auth_user_version(t, user)};
+	static const uint8_t nothing[MEMORY_LEN];
+	const uint8_t *kept = nothing;
 	uint8_t print[32];
 
-	if (!m->known[user])
+	if (!of_registry(t, user))
+		kept = m->known[user] ? m->prints[user] : nothing;
+	else if (m->registry != nullptr)
+		kept = m->registry[user & ~AUTH_REGISTRY_USER];
+	if (digest_equal(kept, nothing, MEMORY_LEN))
 		return false;
-	print_make(t, user, password, print);
-	return digest_equal(print, m->prints[user], MEMORY_LEN);
+	print_make(t, who, password, print);
+	return digest_equal(print, kept, MEMORY_LEN);
+}
+
+static enum auth_result registry_check(
+	const struct auth_table *t,
+	const struct auth_memory *m,
+	struct view name,
+	struct view password,
+	uint32_t *user
+) {
+	uint32_t i =
+		t->registry != nullptr ? auth_registry_find(t->registry, name) : AUTH_REGISTRY_NONE;
+
+	if (i == AUTH_REGISTRY_NONE)
+		return AUTH_DENIED;
+	*user = AUTH_REGISTRY_USER | i;
+	return remembered(t, m, *user, password) ? AUTH_ACCEPTED : AUTH_LATER;
 }
 
 enum auth_result auth_check(
@@ -211,7 +267,7 @@ enum auth_result auth_check(
 		return AUTH_DENIED;
 	*user = lookup(t, name, &place);
 	if (*user == t->count || t->users[*user].gone)
-		return AUTH_DENIED;
+		return registry_check(t, m, name, password, user);
 	const struct auth_secret *s = &t->users[*user].secret;
 	if (s->method == AUTH_METHOD_SHA256)
 		return auth_secret_sha256(s, password) ? AUTH_ACCEPTED : AUTH_DENIED;
@@ -222,23 +278,33 @@ void auth_remember(
 	const struct auth_table *t,
 	struct auth_memory *m,
 	uint32_t user,
+	uint32_t version,
 	struct view password
 ) {
+	uint32_t who[2] = {user, version};
 	uint8_t print[32];
+	bool registered = of_registry(t, user) && m->registry != nullptr;
 
-	if (user >= m->count || password.len > AUTH_PASSWORD_MAX)
+	if ((!registered && user >= m->count) || password.len > AUTH_PASSWORD_MAX)
 		return;
-	print_make(t, user, password, print);
+	print_make(t, who, password, print);
+	if (registered) {
+		memcpy(m->registry[user & ~AUTH_REGISTRY_USER], print, MEMORY_LEN);
+		return;
+	}
 	memcpy(m->prints[user], print, MEMORY_LEN);
 	m->known[user] = true;
 }
 
 struct view auth_user_name(const struct auth_table *t, uint32_t user) {
+	if (t != nullptr && of_registry(t, user))
+		return auth_registry_name(t->registry, user & ~AUTH_REGISTRY_USER);
 	if (t == nullptr || user >= t->count)
 		return (struct view) {0};
 	return view_of(t->users[user].name, t->users[user].name_len);
 }
 
 const struct auth_secret *auth_table_secret(const struct auth_table *t, uint32_t user) {
-	return auth_user_active(t, user) ? &t->users[user].secret : nullptr;
+	return !of_registry(t, user) && auth_user_active(t, user) ? &t->users[user].secret
+								  : nullptr;
 }

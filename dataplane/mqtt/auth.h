@@ -15,6 +15,7 @@
 
 struct auth_table;
 struct auth_memory;
+struct auth_registry;
 
 #define AUTH_PASSWORD_MAX 128
 #define AUTH_ENCODED_MAX 256
@@ -58,6 +59,12 @@ int auth_table_succeed(
 	struct auth_table **out,
 	uint32_t *bad
 );
+// Users that the configuration does not have are looked up there; a successor takes it over. NULL:
+// nowhere. Their indices have this bit.
+#define AUTH_REGISTRY_USER 0x40000000u
+void auth_table_registry(struct auth_table *t, const struct auth_registry *r);
+// What the user's secret is at the moment: another number after each change. Configured: 0.
+uint32_t auth_user_version(const struct auth_table *t, uint32_t user);
 // The user may still log in. False for an index that no user has.
 bool auth_user_active(const struct auth_table *t, uint32_t user);
 void auth_table_destroy(struct auth_table *t); // accepts NULL; secrets are wiped
@@ -79,11 +86,12 @@ enum auth_result auth_check(
 	struct view password,
 	uint32_t *user
 );
-// The thread accepted this password.
+// The thread accepted this password for this version of the secret.
 void auth_remember(
 	const struct auth_table *t,
 	struct auth_memory *m,
 	uint32_t user,
+	uint32_t version,
 	struct view password
 );
 
@@ -105,10 +113,17 @@ struct auth_answer {
 	uint16_t worker;
 	uint8_t generation;
 	bool accepted;
+	uint32_t version; // of the secret it was compared with
 };
 
 struct auth_secret;
 const struct auth_secret *auth_table_secret(const struct auth_table *t, uint32_t user);
 
-// The slow check itself; never on a worker.
-bool auth_verify(const struct auth_table *t, uint32_t user, struct view password);
+// The slow check itself; never on a worker. *version is that of the secret it used.
+bool auth_verify(
+	const struct auth_table *t,
+	uint32_t user,
+	struct view password,
+	uint32_t *version
+);
+const struct auth_registry *auth_table_registry_of(const struct auth_table *t);

@@ -54,8 +54,9 @@ static bool answer_one(struct auth_thread *a, const struct auth_table *t, uint16
 		.session = r->session,
 		.worker = r->worker,
 		.generation = r->generation,
-		.accepted = auth_verify(t, r->user, view_of(r->password, r->password_len)),
 	};
+	answer.accepted =
+		auth_verify(t, r->user, view_of(r->password, r->password_len), &answer.version);
 	digest_wipe(r, sizeof(*r));
 	atomic_store_explicit(&l->ask.read, at + 1, memory_order_release);
 

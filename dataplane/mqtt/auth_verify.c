@@ -2,6 +2,7 @@
 // The slow methods, apart from auth_secret.c: these allocate and take their time, so that no object
 // of a worker may need this one.
 #include "dataplane/crypto/digest.h"
+#include "dataplane/mqtt/auth_registry.h"
 #include "dataplane/mqtt/auth_secret.h"
 
 #include <argon2.h>
@@ -61,7 +62,37 @@ bool auth_secret_verify(const struct auth_secret *s, struct view password) {
 	return false;
 }
 
-bool auth_verify(const struct auth_table *t, uint32_t user, struct view password) {
+// A registered device's hash is parsed anew each time: the slow part is to come.
+static bool registry_verify(
+	const struct auth_registry *r,
+	uint32_t index,
+	struct view password,
+	uint32_t *version
+) {
+	char text[AUTH_REGISTRY_SECRET + 1];
+	struct auth_secret s;
+	uint32_t len = auth_registry_secret(r, index, text, version);
+	bool ok = len > 0 && auth_secret_parse(view_of((const uint8_t *)text, len), &s)
+		&& auth_secret_verify(&s, password);
+
+	digest_wipe(text, sizeof(text));
+	digest_wipe(&s, sizeof(s));
+	return ok;
+}
+
+bool auth_verify(
+	const struct auth_table *t,
+	uint32_t user,
+	struct view password,
+	uint32_t *version
+) {
+	const struct auth_registry *r = t != nullptr ? auth_table_registry_of(t) : nullptr;
+
+	*version = 0;
+	if (password.len > AUTH_PASSWORD_MAX)
+		return false;
+	if (r != nullptr && (user & AUTH_REGISTRY_USER) != 0)
+		return registry_verify(r, user & ~AUTH_REGISTRY_USER, password, version);
 	const struct auth_secret *s = auth_table_secret(t, user);
 
 	return s != nullptr && password.len <= AUTH_PASSWORD_MAX && auth_secret_verify(s, password);

@@ -411,12 +411,15 @@ void mqtt_auth_done(struct mqtt_server *m, const struct auth_answer *a) {
 		return;
 	uint32_t conn = session_at(m, s)->conn;
 	// The thread may have looked into the table before.
-	bool accepted = a->accepted && auth_user_active(m->config.credentials, a->user);
+	bool accepted = a->accepted && auth_user_active(m->config.credentials, a->user)
+		&& auth_user_version(m->config.credentials, a->user) == a->version;
 	if (!accepted || !restore_packet(m, s)) {
 		connect_refuse(m, s, MQTT_REFUSED_CREDENTIALS);
 		return;
 	}
-	auth_remember(m->config.credentials, m->remembered, a->user, m->connect.password);
+	auth_remember(
+		m->config.credentials, m->remembered, a->user, a->version, m->connect.password
+	);
 	const struct active *act = active_at(m, s);
 	struct mqtt_peer peer = {
 		.addr = view_of(act->peer, act->peer_len),

@@ -302,6 +302,7 @@ struct mqtt_visit {
 	uint32_t conn;
 	struct view device; // empty if the transport does not know it
 	enum unknown_rule unknown; // of its listener
+	bool admitted; // its credential is good still
 	uint32_t idle_ms; // since the last whole packet
 	uint32_t messages; // of this session so far
 };

@@ -105,6 +105,7 @@ static int mail_create(struct mqtt_shared *s) {
 int mqtt_shared_create(
 	const struct config *c,
 	const uint64_t secret[2],
+	const struct auth_registry *registry,
 	struct mqtt_shared **out,
 	char *why,
 	size_t why_len
@@ -121,6 +122,8 @@ int mqtt_shared_create(
 	ret = mqtt_places_set(c, nullptr, &s->places);
 	if (ret == 0)
 		ret = mqtt_credentials_create(c, secret, nullptr, &s->credentials, why, why_len);
+	if (ret == 0)
+		auth_table_registry(s->credentials, registry);
 	if (ret == 0)
 		ret = auth_thread_create(s->credentials, s->workers, AUTH_QUEUE, &s->thread);
 	if (ret == 0)

@@ -28,6 +28,8 @@ int mqtt_places_set(
 	struct mqtt_places *out
 );
 
+struct auth_registry;
+
 struct mqtt_shared {
 	struct mqtt_places places; // of the start
 	// Of the start; those in force later belong to the generation that brought them.
@@ -39,10 +41,12 @@ struct mqtt_shared {
 };
 
 // After EAL and after the affinity of the housekeeping threads is set. *out stays NULL, and 0 is
-// returned, if no listener speaks MQTT. -EINVAL for a secret that is no encoded hash.
+// returned, if no listener speaks MQTT. `registry` has the devices' passwords; NULL: none. -EINVAL
+// for a secret that is no encoded hash.
 int mqtt_shared_create(
 	const struct config *c,
 	const uint64_t secret[2],
+	const struct auth_registry *registry,
 	struct mqtt_shared **out,
 	char *why,
 	size_t why_len

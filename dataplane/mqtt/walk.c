@@ -23,6 +23,8 @@ uint32_t mqtt_walk(
 			.session = s,
 			.conn = se->conn,
 			.device = session_device(m, s),
+			.admitted = !m->config.listeners[se->listener].password
+				|| auth_user_active(m->config.credentials, se->identity),
 			.unknown = m->config.listeners[se->listener].unknown,
 			.idle_ms = m->now_ms - se->last_rx_ms,
 			.messages = se->seq,

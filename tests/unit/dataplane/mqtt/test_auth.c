@@ -67,14 +67,15 @@ static struct auth_table *table(void) {
 
 static void every_method_knows_its_password(void **) {
 	struct auth_table *t = table();
+	uint32_t version;
 
 	for (uint32_t i = 0; i < SECRETS; i++) {
-		if (!auth_verify(t, i, right))
+		if (!auth_verify(t, i, right, &version))
 			fail_msg("right password denied: %s", secrets[i]);
-		if (auth_verify(t, i, wrong))
+		if (auth_verify(t, i, wrong, &version))
 			fail_msg("wrong password accepted: %s", secrets[i]);
 	}
-	assert_false(auth_verify(t, SECRETS, right));
+	assert_false(auth_verify(t, SECRETS, right, &version));
 	auth_table_destroy(t);
 }
 
@@ -92,7 +93,7 @@ static void a_worker_judges_only_what_is_cheap_or_remembered(void **) {
 	assert_int_equal(auth_check(t, m, text("u0"), text(""), &user), AUTH_DENIED);
 	assert_int_equal(auth_check(t, m, text("u4"), right, &user), AUTH_LATER);
 	assert_int_equal(user, 4);
-	auth_remember(t, m, 4, right);
+	auth_remember(t, m, 4, 0, right);
 	assert_int_equal(auth_check(t, m, text("u4"), right, &user), AUTH_ACCEPTED);
 	// another password is asked about again, and does not spoil what is remembered
 	assert_int_equal(auth_check(t, m, text("u4"), wrong, &user), AUTH_LATER);

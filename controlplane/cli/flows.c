@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+// Flows: the busiest of them, and what ends a block.
+#include "controlplane/cli/command.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define TOP_ROWS 20
+#define TOP_LOOKS 1000
+
+int run_flow_allow(struct invocation *v) {
+	char path[64];
+
+	if (v->positional_count == 0)
+		return run_call(v);
+	if (v->given_count > 0) {
+		fprintf(stderr,
+			"sluicectl: flow allow: either a number or --device or --address\n");
+		return EXIT_USAGE;
+	}
+	snprintf(path, sizeof(path), "/v1/blocks/%.20s", v->positional[0]);
+	return call_and_print(v, "DELETE", path, NULL);
+}
+
+static void key_of(const json_t *flow, char *out, size_t room) {
+	snprintf(
+		out,
+		room,
+		"%s|%s|%s|%" JSON_INTEGER_FORMAT "|%" JSON_INTEGER_FORMAT,
+		json_string_value(json_object_get(flow, "device")),
+		json_string_value(json_object_get(flow, "address")),
+		json_string_value(json_object_get(flow, "transport")),
+		json_integer_value(json_object_get(flow, "realm")),
+		json_integer_value(json_object_get(flow, "worker"))
+	);
+}
+
+// Flows by key, so that two looks can be compared.
+static json_t *by_key(const json_t *list) {
+	json_t *out = json_object(), *flow;
+	char key[256];
+	size_t i;
+
+	json_array_foreach(list, i, flow) {
+		key_of(flow, key, sizeof(key));
+		json_object_set(out, key, flow);
+	}
+	return out;
+}
+
+static int rate_compare(const void *a, const void *b) {
+	json_int_t x = json_integer_value(json_object_get(*(json_t *const *)a, "rate"));
+	json_int_t y = json_integer_value(json_object_get(*(json_t *const *)b, "rate"));
+
+	return x < y ? 1 : x > y ? -1 : 0;
+}
+
+static json_t *busiest(json_t *before, json_t *now, double seconds) {
+	size_t n = json_object_size(now), i = 0;
+	json_t **rows = calloc(n > 0 ? n : 1, sizeof(json_t *)), *out = json_array(), *flow;
+	const char *key;
+
+	if (rows == NULL)
+		return out;
+	json_object_foreach(now, key, flow) {
+		const json_t *was = json_object_get(before, key);
+		json_int_t sent = json_integer_value(json_object_get(flow, "records"))
+			- json_integer_value(json_object_get(was, "records"));
+		double rate = was != NULL && sent > 0 ? (double)sent / seconds : 0;
+		json_object_set_new(flow, "rate", json_integer((json_int_t)(rate + 0.5)));
+		rows[i++] = flow;
+	}
+	qsort(rows, i, sizeof(json_t *), rate_compare);
+	for (size_t k = 0; k < i && k < TOP_ROWS; k++)
+		json_array_append(out, rows[k]);
+	free(rows);
+	return out;
+}
+
+static void screen(struct invocation *v, json_t *before, json_t *now, double seconds) {
+	static const struct column columns[] = {
+		{"device", "DEVICE", 't'},
+		{"address", "ADDRESS", 't'},
+		{"transport", "TRANSPORT", 't'},
+		{"worker", "WORKER", 'n'},
+		{"rate", "RECORDS/S", 'n'},
+		{"records", "RECORDS", 'n'},
+		{"bytes", "BYTES", 'b'},
+		{"drops", "REFUSED", 'n'},
+		{"idle_ms", "IDLE MS", 'n'},
+		{0}
+	};
+	json_t *rows = busiest(before, now, seconds);
+
+	if (isatty(STDOUT_FILENO))
+		fputs("\033[H\033[2J", stdout);
+	if (v->json)
+		print_json(rows);
+	else
+		print_table(v, columns, rows);
+	fflush(stdout);
+	json_decref(rows);
+}
+
+int run_flow_top(struct invocation *v) {
+	const char *count = given_text(v, "count"), *every = given_text(v, "every");
+	const char *limit = given_text(v, "limit");
+	long screens = count != NULL ? strtol(count, NULL, 10) : isatty(STDOUT_FILENO) ? 0 : 1;
+	long looks = limit != NULL ? strtol(limit, NULL, 10) : TOP_LOOKS;
+	double seconds = every != NULL ? strtod(every, NULL) : 2;
+	json_t *before = NULL;
+	char path[64];
+	int ret = EXIT_OK;
+
+	if (seconds < 0.1 || seconds > 3600)
+		seconds = 2;
+	snprintf(path, sizeof(path), "/v1/flows?limit=%ld", looks);
+	for (long n = 0; ret == EXIT_OK && (screens == 0 || n <= screens); n++) {
+		struct answer a;
+		api_call(v, "GET", path, NULL, NULL, 0, &a);
+		ret = answer_check(v, &a);
+		json_t *now = ret == EXIT_OK ? by_key(json_object_get(a.json, "flows")) : NULL;
+		if (ret == EXIT_OK && n > 0)
+			screen(v, before, now, seconds);
+		json_decref(before);
+		before = now;
+		answer_free(&a);
+		if (ret == EXIT_OK && (screens == 0 || n < screens))
+			usleep((useconds_t)(seconds * 1e6));
+	}
+	json_decref(before);
+	return ret;
+}
