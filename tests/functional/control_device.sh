@@ -59,6 +59,7 @@ wait_for 5 is new-1 .state pending || fail "new-1 is not pending"
 send_json '{"device":"new-1","temp":2}'
 wait_for 5 is new-1 .seen.records 1 || fail "new-1 was not let in"
 wait_for 5 bash -c "curl -s http://127.0.0.1:19464/metrics | grep -q '^sluice_records_accepted_total{transport=\"udp\"} 1'" || fail "metrics"
+wait_for 5 bash -c "curl -s http://127.0.0.1:19464/metrics | grep -qE '^sluice_topic_delivered_total\{topic=\"[a-z-]+\"\} [1-9]'" || fail "metrics by topic"
 
 # Kill the control plane while a device sends: nothing happens.
 before=$(status .transports.coap.messages.acked)
