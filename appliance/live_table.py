@@ -14,7 +14,7 @@ import time
 
 STATUS = os.path.join(os.environ.get("SLUICE_RUN", "/run/sluice"), "status.json")
 HEADER = (f"{'time':>5} {'packets/s':>10} {'udp/s':>8} {'frame/s':>8} {'coap/s':>8} {'mqtt/s':>8} "
-          f"{'acked':>9} {'dead':>6} {'dropped':>8}  {'p50/p99 wire-to-ack':<20} drops by reason")
+          f"{'acked':>9} {'copies':>7} {'held':>5} {'alerts':>7} {'dropped':>8}  {'p50/p99 wire-to-ack':<20} found, dropped by reason")
 
 
 def read():
@@ -49,10 +49,13 @@ def row(seconds, before, now):
     p50 = max((b["p50"] for b in busy), default=0)
     p99 = max((b["p99"] for b in busy), default=0)
     drops = reasons(now)
-    top = sorted(drops.items(), key=lambda kv: -kv[1])[:3]
+    top = sorted({**now["findings"], **drops}.items(), key=lambda kv: -kv[1])[:4]
+    copies = sum(t["messages"]["duplicate"] for t in transports)
+    alerts = now["stages"]["alerts"]
     print(f"{seconds:>4}s {rate(lambda s: s['frames']['rx']):>10.0f} {rate(records('udp')):>8.0f} "
           f"{rate(records('frame')):>8.0f} {rate(records('coap')):>8.0f} {rate(records('mqtt')):>8.0f} "
-          f"{acked:>9} {now['derived']['made']:>6} {sum(drops.values()):>8}  "
+          f"{acked:>9} {copies:>7} {now['stages']['quarantine']['records']:>5} "
+          f"{alerts['raised'] + alerts['cleared']:>7} {sum(drops.values()):>8}  "
           f"{f'{p50 / 1000:.1f} / {p99 / 1000:.1f} ms':<20} "
           + ", ".join(f"{k} {v}" for k, v in top), flush=True)
 

@@ -9,6 +9,7 @@
 kafka_start
 kafka_topic telemetry 4
 kafka_topic dead-letter 1
+kafka_topic alerts 1
 lab_network
 lab_config "s/brokers: embedded.*/brokers: $BROKERS/" \
 	's/^  workers: 1/  workers: 2/' 's/^  memory: 512MiB/  memory: 1GiB/' \

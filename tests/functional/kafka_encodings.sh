@@ -9,6 +9,7 @@
 kafka_start
 for t in lines packed single; do kafka_topic "$t" 4; done
 kafka_topic dead-letter 1
+kafka_topic alerts 1
 lab_network
 lab_config "s/brokers: embedded.*/brokers: $BROKERS\n  compression: lz4/" \
 	's/^topics:/topics:\n  - {name: lines, partitions: 4}\n  - {name: packed, partitions: 4}\n  - {name: single, partitions: 4}/' \

@@ -32,6 +32,7 @@ else
 	kafka_start
 	kafka_topic telemetry 4
 	kafka_topic dead-letter 1
+	kafka_topic alerts 1
 	brokers=$BROKERS
 	mkdir -p "$RUN"
 	echo "$BROKERS" >"$RUN/kafka"

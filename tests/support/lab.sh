@@ -73,7 +73,7 @@ lab_config() {
 }
 
 lab_kafka() {
-	local topics=${1:-telemetry:4,dead-letter:1}
+	local topics=${1:-telemetry:4,dead-letter:1,alerts:1}
 	mkdir -p "$RUN"
 	rm -f "$RUN/kafka"
 	"$SLUICED" embedded-kafka --topics "$topics" --run-dir "$RUN" >"$RUN/kafka.log" 2>&1 &

@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# The record pipeline as quickstart shows it: five presses misbehave, each in its own way, and
+# `sluicectl why`, the alert topic (one raise, one clear) and the dead-letter topic (the originals)
+# tell which did what. Every record Kafka holds is there once.
+. "$(dirname "$0")/../support/lab.sh"
+export SLUICE_API=$RUN/api.sock SLUICE_RUN=$RUN
+export PATH=$BUILD/controlplane:$PATH
+together() { sluicectl status --json 2>/dev/null | jq -e '.data_plane.connected' >/dev/null; }
+
+lab_network
+lab_config
+mkdir -p "$RUN/control"
+lab_kafka
+sluice-controld -c "$RUN/sluice.yaml" -s "$RUN/control" -r "$RUN" -m 127.0.0.1:19464 2>>"$RUN/controld.log" &
+pids+=($!)
+lab_sluiced
+wait_for 10 together || fail "the planes did not meet"
+dev python3 "$TOP/appliance/devices.py" workshop &
+devices=$!
+pids+=("$devices")
+sleep 18
+python3 "$TOP/appliance/explain.py" || fail "something was not noticed"
+kill -TERM "$devices"
+wait "$devices" || true
+sleep 1
+twice=$(records telemetry | jq -r 'select(.device|startswith("press-"))|"\(.device) \(.seq)"' | sort | uniq -d)
+[ -z "$twice" ] || fail "there twice: $twice"
+[ "$(status '[.transports[].messages.duplicate]|add')" -gt 0 ] || fail "no duplicate was counted"
+lab_stop
