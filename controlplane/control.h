@@ -63,6 +63,7 @@ void config_set(struct control *c, struct request *q, struct reply *r);
 // First version from the file, if there is none yet.
 void config_adopt(struct control *c);
 
+void device_why(struct control *c, struct request *q, struct reply *r);
 void letter_list(struct control *c, struct request *q, struct reply *r);
 void letter_show(struct control *c, struct request *q, struct reply *r);
 void letter_replay(struct control *c, struct request *q, struct reply *r);

@@ -16,6 +16,7 @@ const struct route routes[] = {
 	{"GET", "/v1/devices", VIEW, false, "List devices", device_list},
 	{"POST", "/v1/devices", OPER, true, "Add a device", device_add},
 	{"GET", "/v1/devices/{}", VIEW, false, "Show a device", device_show},
+	{"GET", "/v1/devices/{}/why", VIEW, false, "The last decisions about a device", device_why},
 	{"PATCH", "/v1/devices/{}", OPER, true, "Change a device", device_change},
 	{"DELETE", "/v1/devices/{}", OPER, false, "Forget a device but for a tombstone", device_remove},
 	{"PUT", "/v1/devices/{}/credentials", OPER, true, "Set a password or key", credential_set},

@@ -25,6 +25,7 @@ struct mirror_stats;
 struct mqtt_adapter;
 struct mqtt_shared;
 struct settings;
+struct why_box;
 struct worker;
 
 // Shared by all workers, outlives them.
@@ -38,6 +39,7 @@ struct adapters_shared {
 	struct blocks *blocks; // who may not; NULL in a replay
 	struct flow_desk **desks; // one per worker; NULL in a replay
 	struct gate **gates; // one per worker: who may send
+	struct why_box *why; // one per worker; NULL in a replay
 	struct letter_lane
 		*letters; // dead letters that go through again, worker 0; NULL in a replay
 	struct device_states *states; // NULL: nothing is remembered of devices

@@ -113,7 +113,7 @@ void control_destroy(struct control *c) {
 		control_snapshot_save(c);
 	if (c->fd >= 0)
 		close(c->fd);
-	control_letters_end(c);
+	control_text_end(c);
 	for (uint16_t w = 0; w < c->workers; w++) {
 		flow_desk_destroy(c->desks[w]);
 		flow_book_destroy(c->books[w]);
@@ -259,18 +259,11 @@ static void message_take(struct control *c, const struct channel_message *m) {
 	case CHANNEL_LETTERS:
 		control_take_letters(c, m);
 		break;
+	case CHANNEL_WHY:
+		control_take_why(c, m);
+		break;
 	case CHANNEL_FLOW_ACTION:
 		control_take_flow_action(c, m);
-		break;
-	case CHANNEL_WHY:
-		control_ack(
-			c,
-			m->header->seq,
-			m->type,
-			-ENOTSUP,
-			0,
-			"this data plane cannot do that yet"
-		);
 		break;
 	default:
 		break;
@@ -352,6 +345,8 @@ void control_turn(
 		read_messages(c);
 	control_loading_turn(c);
 	control_letters_turn(c);
+	control_why_turn(c);
+	control_text_turn(c);
 	control_blocks_turn(c);
 	control_flows_turn(c);
 	if (c->greeted && now_ns >= c->report_due_ns) {

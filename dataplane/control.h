@@ -17,6 +17,7 @@ struct generation_loader;
 struct memory_use;
 struct letters;
 struct status;
+struct why_box;
 
 // Reserves the table of control.devices entries, loads the snapshot of the state directory if there
 // is a good one, and makes a gate per worker. 0, -ENOMEM.
@@ -43,6 +44,8 @@ void control_loader(
 );
 // Who answers for dead letters; must outlive the control.
 void control_letters(struct control *c, struct letters *letters);
+// Who answers `why`: one box per worker, which must outlive the control.
+void control_why(struct control *c, struct why_box *boxes);
 // A file is on its way to the workers, or an answer is being made: the next turn should come soon.
 bool control_loading(const struct control *c);
 

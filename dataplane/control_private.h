@@ -10,6 +10,7 @@
 #include "dataplane/letters/letters.h"
 #include "dataplane/loading.h"
 #include "dataplane/mqtt/auth_registry.h"
+#include "dataplane/why.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -59,6 +60,9 @@ struct control {
 	uint64_t number; // of the configuration in force, 0: the file of the start
 	struct letters *letters; // borrowed; nullptr in a replay
 	bool letters_busy; // a request is being worked on
+	struct why_box *why; // borrowed, one per worker; nullptr in a replay
+	uint64_t why_seq; // of the question in progress, 0: none
+	uint64_t why_until_ns;
 	char *text; // owned: an answer on its way
 	size_t text_len, text_at;
 	uint64_t text_seq; // of the request
@@ -134,7 +138,19 @@ void control_loading_turn(struct control *c); // acknowledges what has come to a
 
 void control_take_letters(struct control *c, const struct channel_message *m);
 void control_letters_turn(struct control *c);
-void control_letters_end(struct control *c);
+
+// --- control_text.c
+
+// Answer request `seq` with a text, which becomes the control's. False: another one is on its way,
+// try again next turn.
+bool control_text(struct control *c, char *text, uint64_t seq);
+void control_text_turn(struct control *c);
+void control_text_end(struct control *c);
+
+// --- control_why.c
+
+void control_take_why(struct control *c, const struct channel_message *m);
+void control_why_turn(struct control *c);
 
 // --- control_flows.c
 

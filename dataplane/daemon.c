@@ -16,12 +16,14 @@
 #include "dataplane/port.h"
 #include "dataplane/privileges.h"
 #include "dataplane/status.h"
+#include "dataplane/why.h"
 #include "dataplane/worker.h"
 #include "pipelines/device_state.h"
 #include "pipelines/kafka_topics.h"
 
 #include <rte_launch.h>
 #include <rte_lcore.h>
+#include <rte_malloc.h>
 
 #include <errno.h>
 #include <inttypes.h>
@@ -246,12 +248,18 @@ static int loader_start(struct daemon *d, char *why, size_t why_len) {
 static int letters_start(struct daemon *d, char *why, size_t why_len) {
 	int ret = lane_create(&d->shared.letters);
 
+	d->shared.why =
+		rte_zmalloc("why", d->worker_count * sizeof(*d->shared.why), RTE_CACHE_LINE_SIZE);
+	if (ret == 0 && d->shared.why == nullptr)
+		ret = -ENOMEM;
 	if (ret != 0)
-		snprintf(why, why_len, "no memory for dead letters: raise dataplane.memory");
+		snprintf(why, why_len, "no memory for letters: raise dataplane.memory");
 	else
 		ret = letters_create(d->config, d->shared.letters, &d->letters, why, why_len);
 	if (ret == 0)
 		control_letters(d->control, d->letters);
+	if (ret == 0)
+		control_why(d->control, d->shared.why);
 	return ret;
 }
 
@@ -437,6 +445,7 @@ static void destroy(struct daemon *d) {
 		auth_thread_stop(d->shared.mqtt->thread); // before its table is gone
 	config_loader_destroy(d->loader);
 	lane_destroy(d->shared.letters);
+	rte_free(d->shared.why);
 	mqtt_shared_destroy(d->shared.mqtt);
 	device_states_destroy(d->shared.states);
 	for (uint16_t p = 0; p < d->ports_open; p++)

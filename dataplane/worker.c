@@ -6,6 +6,7 @@
 #include "dataplane/letters/lane.h"
 #include "dataplane/mqtt/adapter.h"
 #include "dataplane/settings.h"
+#include "dataplane/why.h"
 #include "dataplane/worker.h"
 #include "pipelines/handover.h"
 
@@ -343,6 +344,8 @@ int worker_loop(void *worker) {
 			clock_follow(w);
 			settings_follow(w);
 			report_answer(w);
+			if (w->why != nullptr && why_asked(w->why))
+				why_answer(w->why, w->pipeline);
 			if (adapters_wanted(w->adapters))
 				w->due_ns = 0;
 		}

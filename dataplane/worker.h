@@ -38,6 +38,7 @@ struct settings;
 struct adapters;
 struct adapters_shared;
 struct letter_lane;
+struct why_box;
 
 #define WORKER_BURST 32
 #define WORKER_TX_BURST 64
@@ -86,6 +87,7 @@ struct worker {
 	struct pipeline *pipeline;
 	struct adapters *adapters;
 	struct egress *egress;
+	struct why_box *why; // NULL in a replay
 	struct letter_lane *letters; // worker 0 only, NULL in a replay
 	struct rte_ring *in[WORKERS_MAX]; // from worker i
 	struct rte_ring *out[WORKERS_MAX]; // to worker i

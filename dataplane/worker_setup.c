@@ -7,6 +7,7 @@
 #include "dataplane/gate.h"
 #include "dataplane/letters/lane.h"
 #include "dataplane/packet.h"
+#include "dataplane/why.h"
 #include "dataplane/worker.h"
 #include "pipelines/handover.h"
 
@@ -158,6 +159,7 @@ int worker_create(const struct worker_env *env, struct worker **out, char *why, 
 	w->port_count = (uint16_t)env->config->port_count;
 	w->pool = env->pool;
 	w->egress = env->egress;
+	w->why = env->shared->why != nullptr ? &env->shared->why[w->index] : nullptr;
 	w->letters = w->index == 0 ? env->shared->letters : nullptr;
 	w->linear = rte_malloc("linear", LINEAR_BYTES, RTE_CACHE_LINE_SIZE);
 	if (w->linear == nullptr)

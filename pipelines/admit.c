@@ -230,6 +230,7 @@ static void accepted(struct pipeline *p, const struct item *it) {
 	p->late_records += late_count(p, it);
 	for (uint16_t i = 0; i < it->record_count; i++)
 		count_findings(&p->env.ledger->stages, &p->burst.records[it->first_record + i]);
+	decision_item(p, it, DECISION_ACCEPTED);
 }
 
 static void admit_item(struct pipeline *p, struct item *it) {

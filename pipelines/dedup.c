@@ -212,7 +212,9 @@ static void key_make(const struct pipeline *p, struct item *it, const struct rec
 	const struct device_states *s = p->env.states;
 	struct words w = {.secret = {s->secret[0], s->secret[1]}};
 
-	if (it->m.profile->dedup == DEDUP_OFF || s->entries == 0 || !key_hash(it, r, &w))
+	// What the operator sends through again is meant to come again.
+	if (it->m.replays > 0 || it->m.profile->dedup == DEDUP_OFF || s->entries == 0
+	    || !key_hash(it, r, &w))
 		return;
 	it->key.hash = w.hash >> KEY_SHIFT | 1;
 	it->key.payload = (uint32_t)siphash13(w.secret, it->m.payload.p, it->m.payload.len);

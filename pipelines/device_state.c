@@ -190,6 +190,16 @@ enum device_rc device_find(
 	return rc;
 }
 
+bool device_own(
+	const struct device_states *s,
+	uint16_t worker,
+	const uint64_t hash[2],
+	uint32_t *place
+) {
+	*place = search(s, worker, hash, false);
+	return *place != PLACE_NONE;
+}
+
 uint16_t device_owner(const struct device_states *s, uint32_t place) {
 	return owner_in(atomic_load_explicit(&s->words[place], memory_order_acquire));
 }

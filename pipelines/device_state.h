@@ -168,6 +168,14 @@ enum device_rc device_find(
 	uint32_t *place
 );
 
+// Only look: does `worker` own the device's state? Then *place is it.
+bool device_own(
+	const struct device_states *s,
+	uint16_t worker,
+	const uint64_t hash[2],
+	uint32_t *place
+);
+
 uint16_t device_owner(const struct device_states *s, uint32_t place);
 // The caller owns it and touches it no more.
 void device_give(struct device_states *s, uint32_t place, uint16_t to);

@@ -16,6 +16,7 @@ void pipeline_use(struct pipeline *p, const struct config *c) {
 	// Topics are numbered by generation: nothing open may be carried over.
 	pipeline_seal_all(p);
 	p->config = c;
+	p->generation++;
 	p->batches.linger_ns = (uint64_t)c->egress.linger_us * 1000;
 	p->batches.entries_max =
 		(uint16_t)(entries > 0 && entries < BATCH_ENTRIES_MAX ? entries : BATCH_ENTRIES_MAX
@@ -74,6 +75,7 @@ static void turn_away(struct pipeline *p, struct item *it) {
 	};
 
 	dedup_withdrawn(p, it);
+	decision_item(p, it, it->state == ITEM_REFUSED ? DECISION_REFUSED : DECISION_SHED);
 	messages->received++;
 	if (it->state == ITEM_REFUSED) {
 		v.outcome = OUTCOME_REFUSED;

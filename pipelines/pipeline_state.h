@@ -7,6 +7,7 @@
 #include "pipelines/batch_set.h"
 #include "pipelines/burst.h"
 #include "pipelines/dead_letter.h"
+#include "pipelines/decision.h"
 #include "pipelines/envelope.h"
 #include "pipelines/handover.h"
 #include "pipelines/pipeline.h"
@@ -40,6 +41,7 @@ struct derived {
 struct pipeline {
 	struct pipeline_env env;
 	const struct config *config;
+	uint8_t generation; // of it, counted modulo 256
 	struct envelope envelope;
 	struct batch_set batches;
 	struct ack_table acks;

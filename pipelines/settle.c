@@ -117,6 +117,7 @@ void settle_duplicate(struct pipeline *p, const struct item *it) {
 		v = (struct verdict) {.outcome = OUTCOME_SHED, .shed = SHED_NO_TOKEN};
 	} else {
 		messages->duplicate++;
+		decision_item(p, it, DECISION_DUPLICATE);
 	}
 	p->env.ledger->stages.counters[STAGE_DEDUP_ATTACHED] += rc == COPY_WAITS;
 	if (rc != COPY_WAITS)

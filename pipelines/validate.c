@@ -272,7 +272,13 @@ tell(struct trial *t,
 		.arrival_ns = m->rx_wall_ns,
 		.rx_ns = m->rx_ns,
 	};
-	return k == ALERT_NONE || alert_send(t->p, &a);
+	if (k == ALERT_NONE)
+		return true;
+	if (!alert_send(t->p, &a))
+		return false;
+	uint16_t number = (uint16_t)(f - m->profile->fields);
+	decision_alert(t->p, t->it, t->rec->state, number, raise);
+	return true;
 }
 
 static bool judge_sample(

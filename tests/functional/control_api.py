@@ -145,6 +145,7 @@ def good_calls():
     expect(404, "POST", "/v1/blocks/allow", {"address": "10.0.0.0/8"})
     expect(200, "GET", "/v1/dead-letters?limit=5&scan=100&newer=60&device=pump-1&reason=malformed")
     expect(200, "GET", "/v1/dead-letters/0/42")
+    expect(200, "GET", "/v1/devices/pump-1/why")
     expect(200, "POST", "/v1/dead-letters/replay", {"id": "0/42"})
     expect(200, "POST", "/v1/flows/drop", {"device": "pump-1"})
     expect(200, "GET", "/v1/flows?device=pump-1&limit=10")

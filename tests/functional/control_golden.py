@@ -145,6 +145,7 @@ run("flow", "allow", "--device", "nobody")
 
 run("dlq", "list", "--device", "pump-1")
 run("dlq", "show", "0/42")
+run("why", "pump-1")
 both("dlq", "replay", "0/42", change={})
 run("dlq", "replay", "--limit", 1, only="table")
 

@@ -138,6 +138,27 @@ static void letters(const struct channel_message *m) {
 	say(CHANNEL_TEXT, 1, CHANNEL_FLAG_LAST, m->header->seq, 0);
 }
 
+static void why(const struct channel_message *m) {
+	const struct channel_why *q = m->elements;
+	struct channel_text *t = element();
+
+	memset(t, 0, sizeof(*t));
+	t->len = (uint32_t)snprintf(
+		t->bytes,
+		sizeof(t->bytes),
+		"{\"device\":\"%.*s\",\"remembered\":true,\"decisions\":[{\"at_s\":1790000000,"
+		"\"decision\":\"quarantined\",\"reason\":\"out-of-range\",\"class\":"
+		"\"malfunction\","
+		"\"field\":\"temp\",\"profile\":\"workshop\",\"transport\":\"mqtt\",\"times\":3,"
+		"\"worker\":0},{\"at_s\":1789999999,\"decision\":\"accepted\",\"profile\":"
+		"\"workshop\","
+		"\"transport\":\"mqtt\",\"times\":40,\"worker\":0}]}",
+		(int)q->device_len,
+		q->device
+	);
+	say(CHANNEL_TEXT, 1, CHANNEL_FLAG_LAST, m->header->seq, 0);
+}
+
 static void take(const struct channel_message *m) {
 	switch (m->type) {
 	case CHANNEL_HELLO:
@@ -157,8 +178,10 @@ static void take(const struct channel_message *m) {
 	case CHANNEL_LETTERS:
 		letters(m);
 		break;
-	case CHANNEL_FLOW_ACTION:
 	case CHANNEL_WHY:
+		why(m);
+		break;
+	case CHANNEL_FLOW_ACTION:
 		acknowledge(m, 1);
 		break;
 	default:
