@@ -64,3 +64,10 @@ mistake 's/^  workers: 1/  workers: many/' workers
 mistake 's/^    port: 8095/    port: 99999/' port
 mistake 's/route: telemetry/route: telemetri/' telemetry
 mistake 's/^kafka:/kafka:\n  properties: {acks: "1"}/' ack
+
+# A frame that AF_XDP cannot receive would be lost without a word.
+code=0
+sed 's/^  - name: lan/&\n    mtu: 3400/' "$TOP/config/sluice.yaml" >"$RUN/bad.yaml"
+timeout 30 "$SLUICED" run --config "$RUN/bad.yaml" >"$RUN/bad.log" 2>&1 || code=$?
+[ "$code" != 0 ] || fail "an MTU of 3400 was accepted"
+grep -q 'mtu 3400: AF_XDP takes up to 3366' "$RUN/bad.log" || fail "no sentence about the MTU: $(cat "$RUN/bad.log")"
