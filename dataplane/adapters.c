@@ -256,6 +256,12 @@ static void refuse(struct adapters *a, struct rte_mbuf *m, enum drop_reason why)
 	rte_pktmbuf_free(m);
 }
 
+static void unheard(struct adapters *a, const struct flow_key *key) {
+	struct view peer = view_of(key->remote, key->family == 4 ? 4 : 16);
+
+	pipeline_unheard(a->worker->pipeline, peer, key->realm, key->local_port, a->wall_ns);
+}
+
 // A protected frame belongs to the worker that owns its device's replay window.
 static bool frame_elsewhere(struct adapters *a, struct rte_mbuf *m, const struct datagram *d) {
 	struct worker *w = a->worker;
@@ -291,6 +297,8 @@ datagram_input(struct adapters *a, struct rte_mbuf *m, uint64_t now_ns, int64_t 
 	if (d.listener == nullptr && mirrored)
 		d.listener = listener_lookup_port(a->listeners, &p->key);
 	if (d.listener == nullptr) {
+		if (!mirrored)
+			unheard(a, &p->key);
 		refuse(a, m, mirrored ? DROP_MIRROR : DROP_UDP_NO_LISTENER);
 		return false;
 	}
@@ -325,10 +333,12 @@ datagram_input(struct adapters *a, struct rte_mbuf *m, uint64_t now_ns, int64_t 
 static void segment_input(struct adapters *a, struct rte_mbuf *m) {
 	struct ledger_frames *frames = &a->worker->ledger.frames;
 
-	if (listener_lookup(a->listeners, &packet_of(m)->key) == nullptr)
+	if (listener_lookup(a->listeners, &packet_of(m)->key) == nullptr) {
+		unheard(a, &packet_of(m)->key);
 		frames->dropped[DROP_TCP_NO_LISTENER]++;
-	else
+	} else {
 		frames->consumed++;
+	}
 	mqtt_adapter_segment(a->mqtt, m);
 }
 

@@ -12,10 +12,10 @@ struct pipeline;
 
 // What an alert is about beside a field's thresholds.
 #define WATCH_KINDS(X)                                                                             \
-	X(WATCH_CONNECTIONS, "flapping-connections")                                               \
+	X(WATCH_FLAPPING, "flapping-connections")                                                  \
 	X(WATCH_IDENTITY, "cloned-identity")                                                       \
 	X(WATCH_RATE, "rate")                                                                      \
-	X(WATCH_PORTS, "port-scan")
+	X(WATCH_SCAN, "port-scan")
 
 enum watch_kind : uint8_t {
 #define X(id, label) id,

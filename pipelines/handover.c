@@ -81,7 +81,7 @@ static struct device_wait *wait_add(struct handover *h, const uint64_t hash[2], 
 }
 
 static enum handover_rc append(struct pipeline *p, struct device_wait *w, const struct item *it) {
-	struct parked *k = parked_store(&p->handover.parking, it);
+	struct parked *k = parked_store(&p->handover.parking, it, p->config);
 
 	if (k == nullptr)
 		return HANDOVER_FULL;
@@ -218,7 +218,7 @@ handover_join(struct pipeline *p, struct item *it, const uint64_t hash[2], uint3
 	}
 	if (h->outbox_count > h->outbox_size / 2)
 		return HANDOVER_FULL;
-	struct parked *k = parked_store(&h->parking, it);
+	struct parked *k = parked_store(&h->parking, it, p->config);
 	if (k == nullptr)
 		return HANDOVER_FULL;
 	run_there(p, w->owner, k);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "config/config.h"
 #include "pipelines/parked.h"
 
 #include <string.h>
@@ -57,15 +58,31 @@ static uint32_t size_of(const struct message *m) {
 	return n < UINT32_MAX ? (uint32_t)n : UINT32_MAX;
 }
 
-struct parked *parked_store(struct parking *k, const struct item *it) {
+const struct profile *parked_profile(const struct parked *m, const struct config *c) {
+	if (m->profile < c->profile_count
+	    && strcmp(c->profiles[m->profile].name, m->profile_name) == 0)
+		return &c->profiles[m->profile];
+	for (uint32_t i = 0; i < c->profile_count; i++)
+		if (strcmp(c->profiles[i].name, m->profile_name) == 0)
+			return &c->profiles[i];
+	return nullptr;
+}
+
+struct parked *parked_store(struct parking *k, const struct item *it, const struct config *c) {
 	const struct message *from = &it->m;
 	uint32_t size = size_of(from);
 	struct parked *m = size <= k->bytes ? take(k, size) : nullptr;
 
 	if (m == nullptr)
 		return nullptr;
-	*m = (struct parked
-	) {.size = size, .tries = it->tries, .registered = it->registered, .m = *from};
+	*m = (struct parked) {
+		.size = size,
+		.tries = it->tries,
+		.registered = it->registered,
+		.profile = (uint16_t)(from->profile - c->profiles),
+		.m = *from,
+	};
+	memcpy(m->profile_name, from->profile->name, sizeof(m->profile_name));
 	struct property *properties = (void *)(m + 1);
 	uint8_t *to = (void *)(properties + from->property_count);
 	for (uint16_t i = 0; i < from->property_count; i++) {

@@ -9,6 +9,7 @@
 #include "pipelines/pipeline_state.h"
 #include "pipelines/route.h"
 #include "pipelines/validate.h"
+#include "pipelines/watch.h"
 
 void pipeline_use(struct pipeline *p, const struct config *c) {
 	uint32_t entries = c->egress.batch_records;
@@ -101,6 +102,7 @@ static void run_stages(struct pipeline *p) {
 		devices_burst(p, from, to);
 		dedup_burst(p, from, to);
 		validate_burst(p, from, to);
+		watch_burst(p, from, to);
 		match_burst(b, from, to, p->matcher, &p->env.enforcer);
 		route_burst(b, from, to, p->config, p->env.egress_count);
 		admit_burst(p, from, to);
@@ -138,7 +140,17 @@ void pipeline_push(struct pipeline *p, const struct message *m) {
 }
 
 void pipeline_push_parked(struct pipeline *p, const struct parked *k) {
-	push(p, &k->m, k->tries < UINT8_MAX ? k->tries + 1 : UINT8_MAX, k->registered);
+	struct message m = k->m;
+	struct verdict gone = {.outcome = OUTCOME_SHED, .shed = SHED_HANDOVER};
+
+	m.profile = parked_profile(k, p->config);
+	if (m.profile != nullptr) {
+		push(p, &m, k->tries < UINT8_MAX ? k->tries + 1 : UINT8_MAX, k->registered);
+		return;
+	}
+	p->env.ledger->messages[m.transport].received++;
+	p->env.ledger->messages[m.transport].shed[SHED_HANDOVER]++;
+	settle_later(p, &m, &gone);
 }
 
 void pipeline_flush(struct pipeline *p) {
@@ -146,12 +158,23 @@ void pipeline_flush(struct pipeline *p) {
 		run_stages(p);
 }
 
+void pipeline_unheard(
+	struct pipeline *p,
+	struct view peer,
+	uint16_t realm,
+	uint16_t port,
+	int64_t wall_ns
+) {
+	watch_port(p, peer, realm, port, wall_ns);
+}
+
 void pipeline_letter(struct pipeline *p, const struct pipeline_letter *l) {
 	handover_letter(p, l);
 }
 
-void pipeline_run(struct pipeline *p, uint64_t now_ns, int64_t) {
+void pipeline_run(struct pipeline *p, uint64_t now_ns, int64_t wall_ns) {
 	p->now_ns = now_ns;
+	p->wall_ns = wall_ns;
 	pipeline_flush(p);
 	settle_due(p, now_ns);
 }
@@ -159,6 +182,7 @@ void pipeline_run(struct pipeline *p, uint64_t now_ns, int64_t) {
 uint64_t pipeline_tick(struct pipeline *p, uint64_t now_ns) {
 	if (p->env.workers > 1)
 		handover_poll(p);
+	watch_poll(p);
 	return batch_set_seal_due(&p->batches, now_ns);
 }
 

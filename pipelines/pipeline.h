@@ -48,6 +48,7 @@ struct pipeline_env {
 	// if there is no room now; letters from one worker to another arrive in their order.
 	uint16_t workers;
 	uint32_t park_bytes;
+	uint64_t secret; // of this start
 	bool (*mail)(void *owner, uint16_t to, const struct pipeline_letter *l);
 	// Give a sealed batch to batch->egress. Must not fail: ring sized for all batches.
 	void (*sealed)(void *owner, struct batch *b);
@@ -95,6 +96,15 @@ void pipeline_rest(struct pipeline *p);
 // UINT64_MAX.
 uint64_t pipeline_tick(struct pipeline *p, uint64_t now_ns);
 void pipeline_seal_all(struct pipeline *p);
+
+// A packet came for a port nobody listens on: somebody may be looking for open ones.
+void pipeline_unheard(
+	struct pipeline *p,
+	struct view peer,
+	uint16_t realm,
+	uint16_t port,
+	int64_t wall_ns
+);
 
 // A letter from another worker. Between bursts.
 void pipeline_letter(struct pipeline *p, const struct pipeline_letter *l);

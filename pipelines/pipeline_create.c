@@ -35,6 +35,9 @@ int pipeline_create(const struct pipeline_env *env, const struct config *c, stru
 	ret = waiters_init(&p->waiters, env->states != nullptr ? env->ack_slots : 0);
 	if (ret < 0)
 		goto err;
+	ret = watch_init(&p->watch, env->secret);
+	if (ret < 0)
+		goto err;
 	// One letter per slot, waiter and device waited for may have to wait for its ring.
 	if (env->workers > 1)
 		ret = handover_init(
@@ -67,6 +70,7 @@ void pipeline_destroy(struct pipeline *p) {
 	ack_table_fini(&p->acks);
 	waiters_fini(&p->waiters);
 	handover_fini(&p->handover);
+	watch_fini(&p->watch);
 	batch_set_fini(&p->batches);
 	free(p);
 }

@@ -12,6 +12,7 @@
 #include "pipelines/handover.h"
 #include "pipelines/pipeline.h"
 #include "pipelines/waiters.h"
+#include "pipelines/watch.h"
 
 #define VERDICTS_MAX 4096
 
@@ -47,6 +48,7 @@ struct pipeline {
 	struct ack_table acks;
 	struct waiters waiters;
 	struct handover handover;
+	struct watch watch;
 	struct payload_decoder *decoder; // owned
 	struct protobuf_scratch *protobuf; // owned
 	struct matcher *matcher; // borrowed, NULL: no signatures
@@ -55,6 +57,7 @@ struct pipeline {
 	uint64_t late_records; // of those, in the late lane
 	uint64_t derived_bytes; // of derived entries in flight
 	uint64_t now_ns; // the latest time anybody told us
+	int64_t wall_ns; // of the last run
 	uint32_t due_count;
 	struct verdict_due due[VERDICTS_MAX];
 	struct latency latency[TRANSPORT_COUNT];

@@ -16,6 +16,7 @@ lab_config "s/brokers: embedded.*/brokers: $BROKERS/" \
 	'/^profiles:/i pipeline: {dedup_entries: 64}'
 lab_sluiced
 
+touch "$DIR/told"
 told() { wc -l <"$DIR/told"; }
 told_more_than() { [ "$(told)" -gt "$1" ]; }
 dev python3 "$TOP/tests/support/reconnecting_clients.py" 10.77.0.1 40 400 "$DIR/told" >"$DIR/clients" 2>&1 &

@@ -86,6 +86,8 @@ static void configure(struct rig *rig) {
 	c->pipeline.late_share = 25;
 	rig->route = (struct config_route) {.topic = 0, .ack = ACK_KAFKA};
 	snprintf(rig->profile.name, sizeof(rig->profile.name), "p");
+	c->profiles = &rig->profile;
+	c->profile_count = 1;
 	rig->profile.device_from = DEVICE_FROM_PAYLOAD;
 	rig->profile.route = &rig->route;
 	rig->profile.dedup_window_s = 600;
@@ -115,7 +117,7 @@ static void worker_start(struct rig *rig, uint16_t index) {
 		.sealed = on_sealed,
 		.states = rig->states,
 		.workers = rig->worker_count,
-		.park_bytes = 1 << 17,
+		.park_bytes = 1 << 18,
 		.mail = on_mail,
 	};
 

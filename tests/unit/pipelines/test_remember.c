@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // dedup, validate and alerts inside a pipeline: verdicts, doors, findings, what reaches which
 // topic.
+#include "pipelines/watch.h"
 #include "tests/unit/pipelines/remember_rig.h"
 
 #include <setjmp.h>
@@ -454,6 +455,112 @@ static void unusual_after_the_warm_up(void **) {
 	assert_int_equal(rig_found(&rig, FINDING_UNUSUAL), 2);
 }
 
+// --- who sends
+
+static struct {
+	uint32_t raised, cleared;
+	char kind[32];
+} watched;
+
+static void
+look_watched(struct rig *, uint16_t, const struct batch *b, const struct batch_entry *e) {
+	if (e->kind != ENTRY_ALERT)
+		return;
+	yyjson_doc *doc = yyjson_read((const char *)b->buf + e->offset, e->len, 0);
+	assert_non_null(doc);
+	yyjson_val *root = yyjson_doc_get_root(doc);
+	const char *kind = yyjson_get_str(yyjson_obj_get(root, "kind"));
+	const char *what = yyjson_get_str(yyjson_obj_get(root, "alert"));
+	assert_true(kind != NULL && what != NULL);
+	memccpy(watched.kind, kind, '\0', sizeof(watched.kind) - 1);
+	watched.raised += strcmp(what, "raise") == 0;
+	watched.cleared += strcmp(what, "clear") == 0;
+	assert_true(yyjson_is_uint(yyjson_obj_get(root, "count")));
+	yyjson_doc_free(doc);
+}
+
+static void from(uint8_t last, uint16_t port, uint64_t later_ms) {
+	uint8_t peer[4] = {10, 77, 0, last};
+	struct message m = rig_message(&rig, "{\"dev\":\"d\",\"x\":1}", TOKEN_NONE);
+
+	rig.now_ns += later_ms * 1000000;
+	m.rx_ns = rig.now_ns;
+	m.peer = view_of(peer, 4);
+	m.peer_port = port;
+	rig_push(&rig, 0, &m);
+	rig.delivered = look_watched;
+	rig_complete(&rig, 0, RESULT_DELIVERED);
+}
+
+static void quiet_for(uint64_t s) {
+	rig.now_ns += s * 1000000000;
+	pipeline_run(rig.workers[0].p, rig.now_ns, rig.wall_ns);
+	pipeline_tick(rig.workers[0].p, rig.now_ns);
+	rig.delivered = look_watched;
+	rig_complete(&rig, 0, RESULT_DELIVERED);
+}
+
+static void raised_once_and_cleared_when_over(const char *kind) {
+	assert_int_equal(watched.raised, 1);
+	assert_string_equal(watched.kind, kind);
+	assert_int_equal(watched.cleared, 0);
+	quiet_for(WATCH_QUIET_S - 1);
+	assert_int_equal(watched.cleared, 0);
+	quiet_for(1);
+	assert_int_equal(watched.cleared, 1);
+	quiet_for(100);
+	assert_int_equal(watched.raised + watched.cleared, 2);
+}
+
+static void a_device_that_reconnects_for_ever(void **) {
+	memset(&watched, 0, sizeof(watched));
+	for (uint16_t n = 0; n < 11; n++)
+		from(2, 1000 + n, 1000);
+	assert_int_equal(watched.raised, 0);
+	for (uint16_t n = 11; n < 20; n++)
+		from(2, 1000 + n, 1000);
+	raised_once_and_cleared_when_over("flapping-connections");
+}
+
+static void a_device_in_two_places(void **) {
+	memset(&watched, 0, sizeof(watched));
+	from(2, 1000, 1000);
+	from(3, 1000, 1000); // it moved
+	from(3, 1000, 1000);
+	from(2, 1000, 1000); // and back
+	assert_int_equal(watched.raised, 0);
+	from(3, 1000, 1000);
+	raised_once_and_cleared_when_over("cloned-identity");
+}
+
+static void a_device_that_sends_ten_times_as_much(void **) {
+	memset(&watched, 0, sizeof(watched));
+	for (uint32_t n = 0; n < 100; n++)
+		from(2, 1000, 1000); // ten in a window
+	for (uint32_t n = 0; n < 90; n++)
+		from(2, 1000, 10);
+	assert_int_equal(watched.raised, 0);
+	for (uint32_t n = 0; n < 100; n++)
+		from(2, 1000, 10);
+	raised_once_and_cleared_when_over("rate");
+}
+
+static void a_peer_that_looks_for_open_ports(void **) {
+	static const uint8_t peer[4] = {10, 77, 0, 66};
+	struct pipeline *p = rig.workers[0].p;
+
+	memset(&watched, 0, sizeof(watched));
+	pipeline_run(p, rig.now_ns, rig.wall_ns);
+	for (uint32_t n = 0; n < 100; n++) // one port tried for ever is no scan
+		pipeline_unheard(p, view_of(peer, 4), 0, 9999, rig.wall_ns);
+	quiet_for(0);
+	assert_int_equal(watched.raised, 0);
+	for (uint16_t port = 1; port < 200; port++)
+		pipeline_unheard(p, view_of(peer, 4), 0, port, rig.wall_ns);
+	quiet_for(0);
+	raised_once_and_cleared_when_over("port-scan");
+}
+
 // --- late lane
 
 // A device returns after three days with 10,000 readings, hot ones among them, while others go on.
@@ -540,6 +647,10 @@ int main(void) {
 		CASE(it_must_hold_for_its_time),
 		CASE(an_alert_that_finds_no_room_comes_later),
 		CASE(unusual_after_the_warm_up),
+		CASE(a_device_that_reconnects_for_ever),
+		CASE(a_device_in_two_places),
+		CASE(a_device_that_sends_ten_times_as_much),
+		CASE(a_peer_that_looks_for_open_ports),
 		CASE(late_readings_come_once_in_order_and_alarm_nobody),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
