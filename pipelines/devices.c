@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "config/config.h"
 #include "pipelines/devices.h"
 #include "pipelines/pipeline_state.h"
 
@@ -58,6 +59,16 @@ static uint32_t find(struct pipeline *p, const struct lookup *l, uint32_t now_s)
 	return rc == DEVICE_AWAY || rc == DEVICE_NO_ROOM ? STATE_NONE : place;
 }
 
+// What dedup and validate are going to look at.
+static void prefetch(const struct device_states *s, uint32_t place, const struct profile *profile) {
+	const char *slot = (const char *)device_at(s, place);
+	uint32_t fields = profile->state_count < s->fields ? profile->state_count : s->fields;
+	uint32_t end = s->fields_at + fields * (uint32_t)sizeof(struct field_state);
+
+	for (uint32_t at = sizeof(struct device_head); at < end; at += 64)
+		__builtin_prefetch(slot + at);
+}
+
 static void resolve(struct pipeline *p, struct lookups *l) {
 	uint32_t now_s = (uint32_t)(p->now_ns / 1000000000);
 
@@ -70,9 +81,7 @@ static void resolve(struct pipeline *p, struct lookups *l) {
 			one->rec[n].state = place;
 		if (place == STATE_NONE)
 			continue;
-		const char *slot = (const char *)device_at(p->env.states, place);
-		for (uint32_t at = 64; at < p->env.states->slot_bytes; at += 64)
-			__builtin_prefetch(slot + at);
+		prefetch(p->env.states, place, one->it->m.profile);
 	}
 	l->count = 0;
 }
