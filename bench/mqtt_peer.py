@@ -120,6 +120,7 @@ def trouble(status):
 
 def sluiced(options, inflight):
     (RUN / "sluice.yaml").write_text(configuration(options.connections))
+    (RUN / "status.json").unlink(missing_ok=True)
     with open(RUN / "sluiced.log", "w", encoding="utf-8") as log:
         broker = subprocess.Popen([str(BUILD / "dataplane" / "sluiced"), "run", "--config", str(RUN / "sluice.yaml")],
                                   stdout=log, stderr=log)

@@ -289,7 +289,7 @@ static unsigned turn(struct worker *w, bool draining) {
 	work += completions_poll(w);
 	if (w->now_ns >= w->due_ns || work > 0)
 		timers_run(w);
-	if (received < WORKER_BURST)
+	if (received == 0)
 		pipeline_rest(w->pipeline);
 	tx_flush_all(w);
 	return work;
