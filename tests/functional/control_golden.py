@@ -141,6 +141,8 @@ both("flow", "limit", "--device", "pump-1", "--records-per-s", 1, "--reason", "n
 run("flow", "block", "--reason", "x")
 run("flow", "blocks")
 both("flow", "allow", 1, change={"1": "2"})
+run("flow", "allow", "--address", "10.200.0.0/16")
+run("flow", "top", "--count", 1, "--every", 0.1)
 run("flow", "allow", "--device", "nobody")
 
 run("dlq", "list", "--device", "pump-1")
