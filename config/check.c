@@ -537,7 +537,7 @@ static void sizes_check(struct build *b) {
 }
 
 void config_check(struct build *b) {
-	const struct config *c = b->config;
+	struct config *c = b->config;
 
 	all_names_check(b);
 	directory_check(b, "run_dir", c->run_dir);
@@ -548,8 +548,10 @@ void config_check(struct build *b) {
 		port_check(b, i);
 	for (uint32_t i = 0; i < c->interface_count; i++)
 		interface_check(b, i);
-	for (uint32_t i = 0; i < c->listener_count; i++)
+	for (uint32_t i = 0; i < c->listener_count; i++) {
+		c->listeners[i].number = (uint16_t)i;
 		listener_check(b, i);
+	}
 	profiles_check(b);
 	topics_resolve(b);
 	egress_check(b);

@@ -66,6 +66,7 @@ enum unknown_device : uint8_t { UNKNOWN_REFUSE, UNKNOWN_PENDING, UNKNOWN_ACCEPT 
 
 struct config_listener {
 	char name[CONFIG_NAME_MAX];
+	uint16_t number; // its index
 	enum listener_protocol protocol;
 	uint16_t realm;
 	struct ip_prefix *addresses; // one or several service addresses; none = any of ours

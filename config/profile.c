@@ -4,14 +4,39 @@
 #include <errno.h>
 #include <string.h>
 
-// FNV-1a, mixed. The names in the table are the operator's; a peer that chooses names which collide
-// with them pays for its own lookups only, and a chain is at most half the table.
-static uint32_t name_hash(struct view name) {
-	uint32_t h = 2166136261u;
+static uint64_t bytes8(const uint8_t *p) {
+	uint64_t w;
 
-	for (uint32_t i = 0; i < name.len; i++)
-		h = (h ^ name.p[i]) * 16777619u;
-	return h ^ h >> 15;
+	memcpy(&w, p, sizeof(w));
+	return w;
+}
+
+static uint64_t bytes4(const uint8_t *p) {
+	uint32_t w;
+
+	memcpy(&w, p, sizeof(w));
+	return w;
+}
+
+// Eight bytes a step; what is left over may be read twice. The names in the table are the
+// operator's; a peer that chooses names which collide with them pays for its own lookups only, and
+// a chain is at most half the table.
+static uint32_t name_hash(struct view name) {
+	const uint64_t odd = 0x9e3779b97f4a7c15;
+	const uint8_t *p = name.p;
+	uint64_t h = name.len * odd, last = 0;
+	uint32_t n = name.len;
+
+	for (; n >= 8; n -= 8, p += 8) {
+		h = (h ^ bytes8(p)) * odd;
+		h ^= h >> 32;
+	}
+	if (n >= 4)
+		last = bytes4(p) | bytes4(p + n - 4) << 32;
+	else if (n > 0)
+		last = p[0] | (uint64_t)p[n / 2] << 8 | (uint64_t)p[n - 1] << 16;
+	h = (h ^ last) * odd;
+	return (uint32_t)(h >> 32 ^ h);
 }
 
 const struct profile_field *profile_field_find(const struct profile *p, struct view name) {

@@ -61,7 +61,7 @@ struct profile_field {
 	bool required;
 	bool nullable;
 	bool has_min, has_max;
-	double min, max;
+	double min, max; // NaN without has_min, has_max; the same goes for an alert that is off
 	double rate_max; // per second of device time; 0: not looked at
 	uint32_t stuck_after_s; // the very same value for so long; 0: not looked at
 	uint8_t state; // 0..PROFILE_STATES_MAX-1, PROFILE_STATE_NONE: keeps none

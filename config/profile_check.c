@@ -34,9 +34,6 @@ static void alert_finish(struct build *b, struct profile_field *f) {
 		);
 	if (!a->unusual && !isnan(a->z_clear))
 		FIELD_MISTAKE(b, f, &a->z_clear, "field '%s': alert.unusual has no 'raise'", name);
-	a->raise_above = given_or(a->raise_above, 0);
-	a->raise_below = given_or(a->raise_below, 0);
-	a->z_raise = given_or(a->z_raise, 0);
 	a->clear_below = given_or(a->clear_below, a->raise_above);
 	a->clear_above = given_or(a->clear_above, a->raise_below);
 	a->z_clear = given_or(a->z_clear, a->z_raise / 2);
@@ -115,9 +112,6 @@ static void field_finish(struct build *b, struct profile_field *f) {
 
 	f->has_min = !isnan(f->min);
 	f->has_max = !isnan(f->max);
-	f->min = given_or(f->min, 0);
-	f->max = given_or(f->max, 0);
-	f->rate_max = given_or(f->rate_max, 0);
 	alert_finish(b, f);
 	unit_check(b, f);
 	if (f->has_min && f->has_max && f->min > f->max)

@@ -43,6 +43,11 @@ paths_add(struct loader *l, struct profile_paths *out, const glob_t *found, uint
 	}
 }
 
+// A directory that is not there holds no profiles; one that cannot be read is a mistake.
+static int directory_wrong(const char *, int error) {
+	return error != ENOENT && error != ENOTDIR;
+}
+
 static void
 pattern_expand(struct loader *l, struct profile_paths *out, const char *pattern, uint32_t line) {
 	char whole[1280];
@@ -52,12 +57,14 @@ pattern_expand(struct loader *l, struct profile_paths *out, const char *pattern,
 		snprintf(whole, sizeof(whole), "%.255s", pattern);
 	else
 		snprintf(whole, sizeof(whole), "%s/%.255s", l->build->base_dir, pattern);
-	int ret = glob(whole, GLOB_ERR, NULL, &found);
+	int ret = glob(whole, 0, directory_wrong, &found);
 	if (ret == 0)
 		paths_add(l, out, &found, line);
 	else if (ret == GLOB_NOSPACE)
 		l->build->out_of_memory = true;
-	else if (ret != GLOB_NOMATCH || strpbrk(pattern, "*?[") == NULL)
+	else if (ret == GLOB_ABORTED)
+		report_add(l->report, line, "profile_files: cannot read '%.100s'", pattern);
+	else if (strpbrk(pattern, "*?[") == NULL)
 		report_add(l->report, line, "profile_files: there is no '%.100s'", pattern);
 	globfree(&found);
 }

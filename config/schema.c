@@ -294,7 +294,7 @@ const struct option config_options[] = {
 	REAL("profiles[].fields[].range.max", MEASURED, max, "the field's unit", NULL, LIVE, "Largest."),
 	BOOL("profiles[].fields[].required", MEASURED, required, "no", LIVE, "Every record must have it, else missing-field."),
 	BOOL("profiles[].fields[].nullable", MEASURED, nullable, "no", LIVE, "null is a legal value, else null-value."),
-	REAL("profiles[].fields[].rate", MEASURED, rate_max, "per second", NULL, LIVE, "Fastest change, by device time; beyond it rate-of-change."),
+	REAL("profiles[].fields[].rate", MEASURED, rate_max, "per second", "0", LIVE, "Fastest change, by device time; beyond it rate-of-change. 0: any."),
 	DURATION("profiles[].fields[].stuck", MEASURED, stuck_after_s, 0, UINT32_MAX, "s", NULL, LIVE, "The very same value for so long, by device time, is stuck."),
 	SECTION("profiles[].fields[].alert", "When to raise an alert, and when to clear it."),
 	SECTION("profiles[].fields[].alert.above", "Too much."),

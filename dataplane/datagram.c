@@ -39,6 +39,7 @@ message_of(const struct adapter_env *env, enum transport t, const struct datagra
 		.realm = d->key->realm,
 		.worker = env->worker,
 		.profile = d->listener->profile,
+		.listener = d->listener->number,
 		.unknown = listener_unknown_rule(d->listener),
 		.payload = view_of(d->bytes, d->len),
 		.peer = peer_of(d->key),

@@ -82,6 +82,12 @@ static uint64_t bucket_of(uint64_t hash, uint32_t slot) {
 
 // --- readers
 
+struct view device_table_profile(const struct device_table *t, uint16_t profile) {
+	const char *name = t->profiles[profile];
+
+	return view_of(name, (uint32_t)strnlen(name, sizeof(t->profiles[0])));
+}
+
 // True with *out filled if the slot belongs to that name. A slot that changes hands meanwhile did
 // not belong to a device that stays.
 static bool slot_read(const struct slot *s, struct view name, struct device_entry *out) {
@@ -401,7 +407,8 @@ static void slot_limits(struct device_table *t, struct slot *s, const struct cha
 	atomic_store_explicit(
 		&s->rates, (uint64_t)d->bytes_per_s << 32 | d->records_per_s, memory_order_relaxed
 	);
-	s->profile = profile_number(t, d->profile);
+	// Releases the name, if it is a new one.
+	atomic_store_explicit(&s->profile, profile_number(t, d->profile), memory_order_release);
 }
 
 static int device_put(struct device_table *t, const struct channel_device *d, uint64_t hash) {

@@ -33,6 +33,7 @@ struct device_entry {
 	uint32_t records_per_s;
 	uint32_t bytes_per_s;
 	uint32_t claims;
+	uint16_t profile; // for device_table_profile()
 };
 
 // 0 or -ENOMEM. `secret` keys the SipHash of names.
@@ -49,6 +50,9 @@ void device_table_lookup(
 	uint32_t n,
 	struct device_entry *out
 );
+
+// Name of the profile that the registry gives a device; empty if none. Lives as long as the table.
+struct view device_table_profile(const struct device_table *t, uint16_t profile);
 
 // Is there room in the device's rates for these? Counts them if so. Any worker; a race between two
 // workers may let one message too many through.

@@ -21,7 +21,7 @@ struct slot {
 	_Atomic uint64_t rates; // bytes_per_s << 32 | records_per_s
 	uint8_t used;
 	uint8_t name_len;
-	uint16_t profile; // [c] index into profiles, for the snapshot
+	_Atomic uint16_t profile; // index into profiles, whose names never change
 	char name[CHANNEL_NAME_MAX];
 
 	// [x] any worker, relaxed: counters add up; of the last contact the last writer wins, and
@@ -68,7 +68,7 @@ struct device_table {
 	uint32_t mark;
 	uint64_t registry_id;
 	uint64_t version;
-	char profiles[PROFILES_MAX][32]; // [0] is none
+	char profiles[PROFILES_MAX][32]; // [0] is none; workers read those that a slot names
 	uint16_t profile_count;
 	uint64_t report_word; // where the next report begins
 	// [x] bit per slot: something to report
@@ -84,4 +84,5 @@ static inline void device_limits_read(const struct slot *s, struct device_entry 
 	out->claims = (uint32_t)(standing >> 32);
 	out->records_per_s = (uint32_t)rates;
 	out->bytes_per_s = (uint32_t)(rates >> 32);
+	out->profile = atomic_load_explicit(&s->profile, memory_order_acquire);
 }

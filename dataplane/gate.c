@@ -111,8 +111,11 @@ static bool claim_denied(struct gate *g, struct judgement *j, const struct devic
 
 	if (for_another) {
 		device_table_lookup(g->table, &who, 1, &sender);
-		if (sender.slot == DEVICE_NONE || sender.state != DEVICE_ACTIVE || g->claims == NULL
-		    || !claims_allow(g->claims, sender.claims, CLAIM_ID, who, j->device)) {
+		bool known = sender.slot != DEVICE_NONE;
+		bool allowed = j->granted
+			|| (known && g->claims != NULL
+			    && claims_allow(g->claims, sender.claims, CLAIM_ID, who, j->device));
+		if (!allowed || (known && sender.state != DEVICE_ACTIVE)) {
 			refuse(g, j, sender.slot, JUDGED_CLAIM, REFUSE_CLAIM);
 			return true;
 		}
@@ -205,6 +208,15 @@ void gate_judge(void *gate, struct judgement *j, uint32_t n) {
 	}
 	for (uint32_t i = 0; g->book != NULL && i < n; i++)
 		flow_count(g, &j[i], hashes[i]);
+}
+
+struct view gate_profile_of(void *gate, struct view device) {
+	const struct gate *g = gate;
+	struct device_entry e;
+
+	device_table_lookup(g->table, &device, 1, &e);
+	return e.slot == DEVICE_NONE ? (struct view) {0}
+				     : device_table_profile(g->table, e.profile);
 }
 
 uint32_t gate_notes_take(struct gate *g, struct gate_note *out, uint32_t max) {

@@ -2,6 +2,7 @@
 // sluiced: the data plane. Commands, each one function.
 #include "config/config.h"
 #include "dataplane/daemon.h"
+#include "dataplane/profile_command.h"
 #include "dataplane/replay.h"
 #include "pipelines/embedded_kafka.h"
 
@@ -15,11 +16,13 @@ static const char usage[] =
 	"       sluiced check [--config FILE]\n"
 	"       sluiced replay [--config FILE] [--out json|kafka] CAPTURE...\n"
 	"       sluiced embedded-kafka --topics NAME:PARTITIONS[,...] [--run-dir DIR]\n"
+	"       sluiced profile list|show|test ...\n"
 	"       sluiced --version\n"
 	"\n"
 	"run              the data plane, until SIGTERM; SIGUSR1 prints the ledgers\n"
 	"check            read the configuration, say what is wrong with it, exit 0 or 2\n"
 	"replay           captures (pcap, pcapng) through the same code; records on stdout\n"
+	"profile          the profiles of a configuration, and what they make of a sample\n"
 	"embedded-kafka   a Kafka for trying out (librdkafka's mock), never for counting\n"
 	"\n"
 	"FILE defaults to /etc/sluice/sluice.yaml. Exit status: 0 good, 1 did not start,\n"
@@ -69,6 +72,8 @@ int main(int argc, char **argv) {
 	}
 	if (strcmp(command, "embedded-kafka") == 0)
 		return embedded_kafka_main(argc - 1, argv + 1);
+	if (strcmp(command, "profile") == 0)
+		return profile_command(argc - 1, argv + 1);
 	if (argc > 1 && options_parse(argc - 1, argv + 1, &o) == 0) {
 		char **rest = argv + 1 + optind;
 		int rest_count = argc - 1 - optind;

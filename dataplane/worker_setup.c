@@ -141,6 +141,7 @@ static int pipeline_start(struct worker *w, const struct worker_env *env) {
 	}
 	if (env->shared->gates != nullptr)
 		pipeline.authority = (struct authority) {.judge = gate_judge,
+							 .profile_of = gate_profile_of,
 							 .owner = env->shared->gates[w->index]};
 	return pipeline_create(&pipeline, c, &w->pipeline);
 }

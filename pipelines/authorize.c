@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "pipelines/authorize.h"
 #include "pipelines/burst.h"
+#include "pipelines/claim.h"
 
 #define STAGE "authorize"
 
@@ -49,6 +50,14 @@ static void docket_judge(struct docket *d) {
 	d->count = 0;
 }
 
+// The transport has established another device than the record's, and the profile allows that.
+static bool granted(const struct item *it, struct view device) {
+	struct view sender = it->m.device;
+
+	return sender.len > 0 && !view_equal(sender, device)
+		&& claim_device(it->m.profile, sender, device);
+}
+
 static void docket_add(struct docket *d, uint16_t item, struct record *rec, bool first) {
 	const struct item *it = &d->burst->items[item];
 
@@ -61,6 +70,7 @@ static void docket_add(struct docket *d, uint16_t item, struct record *rec, bool
 		.device = rec->device,
 		.records = 1,
 		.bytes = first ? it->m.payload.len : 0,
+		.granted = granted(it, rec->device),
 	};
 }
 
@@ -85,7 +95,7 @@ static bool speaks_for_another(const struct burst *b, const struct item *it) {
 	const struct record *r = &b->records[it->first_record];
 
 	for (uint16_t i = 0; it->m.device.len > 0 && i < it->record_count; i++)
-		if (!view_equal(r[i].device, it->m.device))
+		if (!view_equal(r[i].device, it->m.device) && !granted(it, r[i].device))
 			return true;
 	return false;
 }

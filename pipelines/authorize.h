@@ -26,6 +26,7 @@ struct judgement {
 	struct view device;
 	uint32_t records;
 	uint32_t bytes; // of the payload, with the message's first device
+	bool granted; // the profile lets message.device speak for it, whatever the registry says
 	enum judgement_rc rc; // the answer
 	bool registered; // and whether the device is in the registry
 };
@@ -33,10 +34,13 @@ struct judgement {
 struct authority {
 	// Answers n <= JUDGEMENTS_MAX. Hot: no allocation, lock, log or system call.
 	void (*judge)(void *owner, struct judgement *j, uint32_t n);
+	// The profile that the registry names for the device, empty if none; NULL: there is no
+	// registry. Hot, too.
+	struct view (*profile_of)(void *owner, struct view device);
 	void *owner;
 };
 
 // Ends the items of [from, to) whose devices may not send. A message is refused if any of its
 // devices is. A message whose transport has established another device than its records are of
-// (message.device) needs an authority that allows it.
+// (message.device) needs a profile (claim.devices) or an authority that allows it.
 void authorize_burst(struct burst *b, uint16_t from, uint16_t to, const struct authority *a);

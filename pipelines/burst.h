@@ -93,6 +93,8 @@ struct record {
 struct burst {
 	uint16_t item_count;
 	uint16_t record_count;
+	uint16_t reserved_fields; // of the readings, for what map will write
+	uint32_t reserved_text;
 	struct item items[BURST_MESSAGES];
 	struct record records[READINGS_MAX];
 	struct readings readings;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "config/config.h"
 #include "parsers/utf8.h"
+#include "pipelines/claim.h"
 #include "pipelines/decode.h"
+#include "pipelines/map.h"
 
 #include <string.h>
 
@@ -71,8 +73,7 @@ uint32_t address_text(struct view address, uint8_t out[ADDRESS_TEXT_MAX]) {
 	return 0;
 }
 
-// Segment `n` of "/a/b/c" or "a/b/c", counted from 0; empty if there is none.
-static struct view path_segment(struct view path, uint32_t n) {
+struct view path_segment(struct view path, uint32_t n) {
 	const uint8_t *p = path.p;
 	uint32_t left = path.len;
 
@@ -117,6 +118,15 @@ static struct view message_claim(struct item *it) {
 	}
 }
 
+static bool claim_denied(struct item *it) {
+	item_refuse(it, REFUSE_CLAIM, PAYLOAD_OK, STAGE);
+	return false;
+}
+
+struct view message_device(struct item *it) {
+	return it->m.device.len > 0 ? it->m.device : message_claim(it);
+}
+
 // An authenticated identity is the device; path and payload only claim. Whether they may claim
 // another is the authorize stage's question.
 static bool record_device(struct item *it, struct record *rec, struct view claim) {
@@ -135,8 +145,10 @@ static bool record_device(struct item *it, struct record *rec, struct view claim
 	}
 	if (view_equal(rec->claimed, rec->device))
 		rec->claimed = (struct view) {0};
-	if (device_id_valid(rec->device))
-		return true;
+	if (device_id_valid(rec->device)) {
+		struct view sender = m->device.len > 0 ? m->device : rec->device;
+		return claim_path(m->profile, sender, m->path) || claim_denied(it);
+	}
 	item_refuse(
 		it,
 		REFUSE_NO_DEVICE,
@@ -183,10 +195,57 @@ static void make_records(struct burst *b, struct item *it, uint16_t first_readin
 	}
 }
 
+// What the burst held before an item was decoded.
+struct before {
+	uint16_t readings, fields, records;
+	uint32_t text;
+};
+
+static struct before before_item(const struct burst *b) {
+	return (struct before) {
+		.readings = b->readings.reading_count,
+		.fields = b->readings.field_count,
+		.records = b->record_count,
+		.text = b->readings.text_used,
+	};
+}
+
+static void back_to(struct burst *b, struct item *it, struct before was) {
+	b->readings.reading_count = was.readings;
+	b->readings.field_count = was.fields;
+	b->readings.text_used = was.text;
+	b->record_count = was.records;
+	it->record_count = 0;
+}
+
+// Returns false if map could not write what it may have to for this item behind that of the items
+// before it. Nothing at all before it: the message is too large for good.
+static bool reserve(struct burst *b, struct item *it, struct before was) {
+	struct map_room room = map_room(b, it);
+	uint32_t fields = b->readings.field_count + b->reserved_fields + room.fields;
+	uint32_t text = b->readings.text_used + b->reserved_text + room.text;
+
+	if (fields <= FIELDS_MAX && text <= PAYLOAD_TEXT_MAX) {
+		b->reserved_fields += (uint16_t)room.fields;
+		b->reserved_text += room.text;
+		return true;
+	}
+	back_to(b, it, was);
+	if (was.readings > 0)
+		return false;
+	item_refuse(
+		it,
+		REFUSE_TOO_LARGE,
+		fields > FIELDS_MAX ? PAYLOAD_TOO_MANY : PAYLOAD_TOO_LARGE,
+		"map"
+	);
+	return true;
+}
+
 // Returns false if the item does not fit what is left of the burst.
 static bool decode_item(struct payload_decoder *d, struct burst *b, struct item *it) {
 	struct payload_hints hints = it->m.profile->hints;
-	uint16_t first = b->readings.reading_count;
+	struct before was = before_item(b);
 
 	if (!texts_valid(&it->m)) {
 		item_refuse(it, REFUSE_MALFORMED, PAYLOAD_BAD_UTF8, STAGE);
@@ -195,10 +254,10 @@ static bool decode_item(struct payload_decoder *d, struct burst *b, struct item 
 	hints.now_ns = it->m.rx_wall_ns;
 	enum payload_rc rc = payload_decode(d, it->m.format, it->m.payload, &hints, &b->readings);
 	if (rc == PAYLOAD_OK) {
-		make_records(b, it, first);
-		return true;
+		make_records(b, it, was.readings);
+		return it->state != ITEM_GOING || reserve(b, it, was);
 	}
-	if (first > 0 && (rc == PAYLOAD_TOO_MANY || rc == PAYLOAD_TOO_LARGE))
+	if (was.readings > 0 && (rc == PAYLOAD_TOO_MANY || rc == PAYLOAD_TOO_LARGE))
 		return false;
 	item_refuse(it, REFUSE_MALFORMED, rc, STAGE);
 	return true;
@@ -209,6 +268,8 @@ uint16_t decode_burst(struct payload_decoder *d, struct burst *b, uint16_t from)
 
 	readings_reset(&b->readings);
 	b->record_count = 0;
+	b->reserved_fields = 0;
+	b->reserved_text = 0;
 	for (; i < b->item_count; i++) {
 		struct item *it = &b->items[i];
 		if (it->state == ITEM_GOING && !decode_item(d, b, it))

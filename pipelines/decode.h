@@ -4,6 +4,13 @@
 
 #include "pipelines/burst.h"
 
+// Segment `n` of "/a/b/c" or "a/b/c", counted from 0; empty if there is none.
+struct view path_segment(struct view path, uint32_t n);
+
+// The device as the transport, the path or the address name it, before the payload is looked at;
+// empty if the payload has to say.
+struct view message_device(struct item *it);
+
 // Decode items [from, b->item_count) until b->readings is full; returns the index of the first
 // item not decoded (at least from + 1). Items end as REFUSE_MALFORMED or
 // REFUSE_NO_DEVICE.

@@ -128,6 +128,8 @@ static uint8_t *units(uint8_t *p, const struct field *fields, uint32_t n) {
 static uint8_t *values(uint8_t *p, const struct field *fields, uint32_t n) {
 	bool has_units = false;
 
+	if (n == 0) // map dropped all of them
+		return JSON_LITERAL(p, ",\"fields\":{}");
 	p = JSON_LITERAL(p, ",\"fields\":{");
 	for (uint32_t i = 0; i < n; i++) {
 		p = json_string(p, fields[i].name);

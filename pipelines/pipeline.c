@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "config/config.h"
+#include "config/select.h"
 #include "pipelines/decode.h"
 #include "pipelines/dedup.h"
 #include "pipelines/devices.h"
+#include "pipelines/map.h"
 #include "pipelines/match.h"
 #include "pipelines/parked.h"
 #include "pipelines/pipeline.h"
@@ -101,6 +103,7 @@ static void run_stages(struct pipeline *p) {
 		authorize_burst(b, from, to, &p->env.authority);
 		devices_burst(p, from, to);
 		dedup_burst(p, from, to);
+		map_burst(b, from, to);
 		validate_burst(p, from, to);
 		watch_burst(p, from, to);
 		match_burst(b, from, to, p->matcher, &p->env.enforcer);
@@ -117,6 +120,27 @@ static void run_stages(struct pipeline *p) {
 	b->item_count = 0;
 }
 
+// The message's profile, by the rules of config/select.h.
+static void profile_choose(const struct pipeline *p, struct item *it) {
+	const struct profile_selector *s = p->config->selector;
+	const struct authority *a = &p->env.authority;
+	const struct profile *chosen = nullptr;
+
+	if (it->m.listener == LISTENER_NONE)
+		return;
+	if (s != nullptr && a->profile_of != nullptr && profile_select_asks_registry(s)) {
+		struct view device = message_device(it);
+		if (device.len > 0)
+			chosen = profile_select_named(s, a->profile_of(a->owner, device));
+	}
+	if (s != nullptr && chosen == nullptr)
+		chosen = profile_select(s, it->m.listener, it->m.path);
+	if (chosen != nullptr)
+		it->m.profile = chosen;
+	if (it->m.profile->format != 0)
+		it->m.format = (enum payload_format)(it->m.profile->format - 1);
+}
+
 static void push(struct pipeline *p, const struct message *m, uint8_t tries, bool registered) {
 	struct burst *b = &p->burst;
 	struct item *it = &b->items[b->item_count++];
@@ -129,6 +153,7 @@ static void push(struct pipeline *p, const struct message *m, uint8_t tries, boo
 	it->registered = registered;
 	it->signature = 0;
 	it->disconnect = false;
+	profile_choose(p, it);
 	if (m->rx_ns > p->now_ns)
 		p->now_ns = m->rx_ns;
 	if (b->item_count == BURST_MESSAGES)

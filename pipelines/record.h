@@ -17,6 +17,7 @@
 struct profile; // config/config.h
 
 #define TOKEN_NONE UINT32_MAX
+#define LISTENER_NONE UINT16_MAX
 
 // MQTT user properties and the like, carried into the record.
 struct property {
@@ -36,7 +37,8 @@ struct message {
 	enum payload_format format;
 	uint16_t realm;
 	uint16_t worker; // receiving worker
-	const struct profile *profile;
+	const struct profile *profile; // the listener's; pipeline_push() may know a better one
+	uint16_t listener; // index into the configuration's; LISTENER_NONE: the profile stands
 	struct view device; // identity the transport established; empty: the profile finds it in
 			    // path, payload or address
 	struct view path; // URI path or topic, empty for UDP

@@ -174,3 +174,4 @@ int run_letter_replay(struct invocation *v);
 int run_completion(struct invocation *v);
 int run_manual(struct invocation *v);
 int run_help(struct invocation *v);
+int run_profile(struct invocation *v);

@@ -9,6 +9,7 @@
 	 OPT_FLAG,                                                                                 \
 	 "If an option needs a restart of sluiced, leave the whole version for its next start."}
 #define REASON {"reason", NULL, "TEXT", OPT_TEXT, "Why; stands in the record and the audit log."}
+#define CONFIG_FILE {"config", NULL, "FILE", OPT_LOCAL, "Configuration (/etc/sluice/sluice.yaml)."}
 #define DEVICE_OPTIONS                                                                             \
 	{"profile", NULL, "NAME", OPT_TEXT, "Device profile of the configuration."},               \
 		{"records-per-s", NULL, "N", OPT_NUMBER, "Records per second; 0: no limit."},      \
@@ -284,6 +285,19 @@ const struct command commands[] = {
 	{"template", "remove", "ISSUER PATTERN", "Take a template away; the devices it made stay",
 		.method = "DELETE", .path = "/v1/templates/{}/{}", .list = "templates", TEMPLATE_COLUMNS,
 		.examples = {"sluicectl template remove factory 'pump-*'"}},
+
+	{"profile", "list", "", "The device profiles of a configuration",
+		.detail = "Runs `sluiced profile`: the file is asked, not the running appliance.",
+		.run = run_profile, .options = {CONFIG_FILE},
+		.examples = {"sluicectl profile list", "sluicectl profile list --config new.yaml --json"}},
+	{"profile", "show", "NAME", "One profile as it is in force, as YAML",
+		.run = run_profile, .options = {CONFIG_FILE},
+		.examples = {"sluicectl profile show environment"}},
+	{"profile", "test", "SAMPLE", "What becomes of a message: decoded, and as it would reach Kafka",
+		.detail = "SAMPLE is a file with one payload, '-' is standard input. Profile, operations, validation and signatures are those of the configuration; nothing is sent. Findings that need earlier messages (rate, stuck, order) are not looked for.",
+		.run = run_profile,
+		.options = {CONFIG_FILE, {"profile", NULL, "NAME", OPT_LOCAL, "Use this profile. Default: as for any message, by path and listener."}, {"listener", NULL, "NAME", OPT_LOCAL, "Listener it comes in by. Default: the first of MQTT or CoAP with a path, else the first."}, {"path", NULL, "PATH", OPT_LOCAL, "Topic or CoAP path."}, {"device", NULL, "NAME", OPT_LOCAL, "Device, as its credentials prove it."}, {"at", NULL, "NS", OPT_LOCAL, "Time of arrival in nanoseconds since 1970. Default: now."}},
+		.examples = {"sluicectl profile test --path sensors/env-7/environment sample.json", "echo '{\"temp\":21}' | sluicectl profile test --profile environment --path sensors/x/environment -"}},
 
 	{"audit", "list", "", "Every change: who, what, when, before and after",
 		.method = "GET", .path = "/v1/audit", .list = "entries",

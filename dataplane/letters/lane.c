@@ -58,6 +58,7 @@ push(struct letter_lane *l, struct pipeline *p, struct letter_slot *s, uint64_t 
 		.format = s->format,
 		.realm = s->realm,
 		.profile = profile,
+		.listener = LISTENER_NONE,
 		.device = view_of(s->device, s->device_len),
 		.path = view_of(s->path, s->path_len),
 		.payload = view_of(s->payload, s->payload_len),

@@ -54,6 +54,7 @@ void message_submit(struct mqtt_server *m, const struct message_parts *p) {
 		.realm = p->realm,
 		.worker = m->config.worker,
 		.profile = l->profile,
+		.listener = p->listener,
 		.device = p->device,
 		.path = p->topic,
 		.payload = p->payload,

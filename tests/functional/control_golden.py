@@ -5,6 +5,7 @@ table has its case here. After a wanted change: tests/functional/control_golden.
 
 import difflib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -30,7 +31,7 @@ for line in subprocess.run([BUILD / "controlplane/sluicectl", "manual", "markdow
         COMMANDS.add(" ".join(w for w in words.groups() if w))
 # They print no JSON: a file of their own form, or a stream.
 TEXT_ONLY = {"completion bash", "completion zsh", "manual man", "manual markdown", "device export", "flow watch",
-             "backup restore"}
+             "backup restore", "profile show"}
 
 VARYING = ("pid", "epoch", "disk_free", "bytes", "requests", "started_s", "build", "events", "apply_ns",
            "registry_bytes", "uptime_seconds", "version_id")
@@ -192,6 +193,22 @@ run("template", "list")
 both("template", "remove", "own", "pump-*", change={"pump-*": "valve-*"})
 run("device", "provision", "--certificate", work / "root.pem")
 
+os.environ["SLUICED"] = str(BUILD / "dataplane/sluiced")
+profiles = text("profiles.yaml", """lab: yes
+ports: [{name: w, devices: d, interfaces: [{addresses: [10.0.0.1/24]}]}]
+listeners: [{name: m, protocol: mqtt, port: 1883, profile: plain, auth: none}]
+topics: [{name: t, partitions: 2}, {name: dead-letter}]
+routes: [{name: r, topic: t}]
+kafka: {brokers: embedded, dead_letter_topic: dead-letter}
+profiles:
+  - {name: plain, route: r, device: {from: path, segment: 1}}
+  - {name: room, route: r, schema: 2, device: {from: path, segment: 1}, match: {paths: [t/+/room]},
+     map: [{op: convert, field: temp, from: degF, unit: Cel}]}
+""")
+run("profile", "list", "--config", profiles)
+run("profile", "show", "room", "--config", profiles)
+run("profile", "show", "romo", "--config", profiles)
+run("profile", "test", text("sample.json", '{"temp":212}'), "--path", "t/r-1/room", "--at", 1780000000000000000, "--config", profiles)
 run("audit", "list", "--limit", 3, "--before", 6)
 run("audit", "verify")
 both("backup", "create", work / "backup", change={})

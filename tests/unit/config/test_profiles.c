@@ -61,6 +61,7 @@ static void files_come_behind_the_list_by_name(void **) {
 		"raw",
 		"senml-meter",
 		"tracker",
+		"workshop",
 	};
 
 	assert_int_equal(config->profile_count, sizeof(names) / sizeof(names[0]));
@@ -159,7 +160,8 @@ static void paths_select(void **) {
 		{"sensors/env-7/other", NULL},
 		{"meters/9", "senml-meter"},
 		{"machines/cnc-4/metrics", "line-machine"},
-		{"rd/4711", "tracker"},
+		{"t/4711/position", "tracker"},
+		{"/t/dev-1/environment", "environment"},
 		{"raw/x", "raw"},
 		{"raw/x/y/z", "raw"},
 		{"raw", NULL},
