@@ -324,12 +324,28 @@ static int start(struct daemon *d, char *why, size_t why_len) {
 	return ret;
 }
 
+static struct memory_use states_memory(const struct daemon *d) {
+	const struct device_states *s = d->shared.states;
+	struct memory_use m = {};
+
+	if (s == nullptr)
+		return m;
+	m.reserved = s->bytes;
+	m.capacity = (uint64_t)s->sets * s->homes * DEVICE_WAYS;
+	for (uint16_t w = 0; w < d->worker_count; w++) {
+		const uint64_t *n = d->status->workers[w].ledger.stages.counters;
+		m.used += n[STAGE_DEVICES_NEW] - n[STAGE_DEVICES_EVICTED];
+	}
+	return m;
+}
+
 static void status_update(struct daemon *d) {
 	char path[300];
 
 	d->status->uptime_ns = clock_now_ns(&d->clock) - d->started_ns;
 	status_collect(d->status, d->workers, d->ports);
 	d->status->memory.part[MEMORY_DEVICES] = control_memory(d->control);
+	d->status->memory.part[MEMORY_STATES] = states_memory(d);
 	egress_stats(d->egress, &d->status->egress);
 	d->status->topic_count = egress_topics(d->egress, d->status->topics, STATUS_TOPICS_MAX);
 	snprintf(path, sizeof(path), "%s/status.json", d->config->run_dir);

@@ -45,7 +45,8 @@ enum memory_scale : uint8_t {
 	X(MEMORY_MQTT_REST, "mqtt-rest", MEMORY_FIXED)                                             \
 	X(MEMORY_TCP_REST, "tcp-rest", MEMORY_FIXED)                                               \
 	X(MEMORY_DPDK, "dpdk", MEMORY_FIXED)                                                       \
-	X(MEMORY_DEVICES, "device-table", MEMORY_FIXED)
+	X(MEMORY_DEVICES, "device-table", MEMORY_FIXED)                                            \
+	X(MEMORY_STATES, "device-states", MEMORY_FIXED)
 // clang-format on
 
 enum memory_part : uint8_t {
