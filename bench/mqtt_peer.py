@@ -52,7 +52,7 @@ def enter():
 def configuration(connections):
     import yaml
     lab = yaml.safe_load((TOP / "config" / "sluice.yaml").read_text())
-    del lab["frame"], lab["profile_files"]
+    del lab["frame"], lab["profile_files"], lab["match"]
     lab["user"] = ""
     lab["listeners"] = [entry for entry in lab["listeners"] if entry["protocol"] == "mqtt"]
     lab["profiles"] = [entry for entry in lab["profiles"] if entry["name"] == "by-path"]

@@ -5,6 +5,7 @@
 #include "config/nearest.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #define OF(b, field, element) build_line_in(b, field, element)
@@ -536,6 +537,23 @@ static void sizes_check(struct build *b) {
 		);
 }
 
+// Relative to the file that names it. Whether it can be read is for whoever reads it.
+static void signatures_resolve(struct build *b) {
+	char *path = b->config->match.signatures;
+	char whole[sizeof(b->config->match.signatures)];
+
+	if (path[0] == '\0' || path[0] == '/')
+		return;
+	int n = snprintf(whole, sizeof(whole), "%s/%s", b->base_dir, path);
+	if (n < 0 || (size_t)n >= sizeof(whole)) {
+		report_add(
+			b->report, build_line(b, path), "match.signatures: the path is too long"
+		);
+		return;
+	}
+	memcpy(path, whole, sizeof(whole));
+}
+
 void config_check(struct build *b) {
 	struct config *c = b->config;
 
@@ -554,6 +572,7 @@ void config_check(struct build *b) {
 	}
 	profiles_check(b);
 	topics_resolve(b);
+	signatures_resolve(b);
 	egress_check(b);
 	sizes_check(b);
 }

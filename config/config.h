@@ -212,6 +212,11 @@ struct config {
 	} pipeline;
 
 	struct {
+		char signatures[256]; // file or directory, resolved; "" = none
+		uint32_t ban_devices_max; // an address that more of them use is not banned
+	} match;
+
+	struct {
 		enum sink_kind sink;
 		char file_path[256]; // sink: file
 		uint32_t threads; // K

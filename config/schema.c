@@ -409,6 +409,11 @@ const struct option config_options[] = {
 		"Share of egress.in_flight_records that records of the late lane may take."),
 	SIZE("pipeline.park_size", C, pipeline.park_bytes, 131072, 1u << 30, "B", "1MiB", 0,
 		"Reserved per worker for messages of devices whose state is on its way from another worker. Beyond it they are shed."),
+	SECTION("match", "Signatures against attacks in paths and payloads (docs/signatures.md)."),
+	TEXT("match.signatures", C, match.signatures, OPTION_TEXT, 0, NULL, 0,
+		"File of signatures, or directory of *.yaml files, from the directory of this file. Empty: none. `sluicectl rules apply` replaces what stands there."),
+	NUMBER("match.ban_devices_max", C, match.ban_devices_max, 1, 1000000, "devices", "3", 0,
+		"A ban on an address that more active devices send from than this is refused, and becomes an alert."),
 
 	SECTION("egress", "Batches and the sink."),
 	ENUM("egress.sink", C, egress.sink, LABELS("kafka", "file", "discard"), "kafka", 0, "Where batches go. discard is for measurements."),

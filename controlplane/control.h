@@ -67,6 +67,14 @@ void device_why(struct control *c, struct request *q, struct reply *r);
 void letter_list(struct control *c, struct request *q, struct reply *r);
 void letter_show(struct control *c, struct request *q, struct reply *r);
 void letter_replay(struct control *c, struct request *q, struct reply *r);
+void rules_list(struct control *c, struct request *q, struct reply *r);
+void rules_stats(struct control *c, struct request *q, struct reply *r);
+void rules_check(struct control *c, struct request *q, struct reply *r);
+void rules_apply(struct control *c, struct request *q, struct reply *r);
+void rules_rollback(struct control *c, struct request *q, struct reply *r);
+void rules_versions(struct control *c, struct request *q, struct reply *r);
+// First version from the files, if there is none yet or somebody changed them by hand.
+void rules_adopt(struct control *c);
 
 void status_show(struct control *c, struct request *q, struct reply *r);
 void counters_show(struct control *c, struct request *q, struct reply *r);

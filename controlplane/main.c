@@ -234,6 +234,7 @@ static int start(struct control *c, const struct settings *s, struct http **http
 		return ret;
 	}
 	config_adopt(c);
+	rules_adopt(c);
 	snprintf(path, sizeof(path), "%s/api.sock", s->run_dir);
 	ret = http_create(c, path, s->metrics, http, why, sizeof(why));
 	if (ret < 0)

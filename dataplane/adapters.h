@@ -36,6 +36,7 @@ struct adapters_shared {
 	uint64_t secret[2]; // SipHash key of this start
 	uint64_t identity[2]; // SipHash key that names records, from the state directory
 	uint64_t appliance_epoch;
+	struct signatures *signatures; // what to look for; NULL: nothing
 	struct blocks *blocks; // who may not; NULL in a replay
 	struct flow_desk **desks; // one per worker; NULL in a replay
 	struct gate **gates; // one per worker: who may send

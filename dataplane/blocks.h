@@ -90,6 +90,12 @@ bool blocks_ask(struct blocks *b, uint16_t worker, const struct block_ask *ask);
 // together with the action. -ENOSPC: BLOCKS_MAX reached. -ENOENT: nothing to take away. -EINVAL:
 // neither a device nor a prefix, or a limit of 0.
 int blocks_apply(struct blocks *b, const struct channel_block *k);
+// Who is asked before a ban that a worker wants is made; false: it is declined and counted.
+void blocks_guard(
+	struct blocks *b,
+	bool (*allow)(void *owner, const struct block_ask *ask),
+	void *owner
+);
 // A whole set from the registry: begin, apply..., end takes away what was not mentioned, except
 // bans made here that the registry has not heard of yet.
 void blocks_whole_begin(struct blocks *b);
@@ -113,6 +119,7 @@ struct blocks_stats {
 	uint64_t frames; // dropped
 	uint64_t messages; // refused or shed
 	uint64_t asked; // by workers, taken
+	uint64_t declined; // by the guard
 	uint64_t asks_lost; // ring or table full
 	uint64_t expired;
 };

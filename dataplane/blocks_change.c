@@ -248,6 +248,15 @@ uint32_t blocks_whole_end(struct blocks *b) {
 
 // --- what workers asked for, and what is over
 
+void blocks_guard(
+	struct blocks *b,
+	bool (*allow)(void *owner, const struct block_ask *ask),
+	void *owner
+) {
+	b->allow = allow;
+	b->allow_owner = owner;
+}
+
 static void ask_take(struct blocks *b, const struct block_ask *a) {
 	struct channel_block k = {
 		.op = CHANNEL_PUT,
@@ -271,6 +280,10 @@ static void ask_take(struct blocks *b, const struct block_ask *a) {
 	int64_t until = block_now_s() + (int64_t)k.for_s;
 	if (at != 0 && (b->notes[at - 1].until_s == 0 || b->notes[at - 1].until_s >= until))
 		return; // as long already, an operator's most of all
+	if (b->allow != NULL && !b->allow(b->allow_owner, a)) {
+		b->declined++;
+		return;
+	}
 	if (block_put(b, &k, &key) < 0)
 		b->table_full++;
 }
@@ -381,6 +394,7 @@ void blocks_stats(const struct blocks *b, struct blocks_stats *out) {
 		.frames = atomic_load_explicit(&b->frames, memory_order_relaxed),
 		.messages = atomic_load_explicit(&b->messages, memory_order_relaxed),
 		.asked = b->asked,
+		.declined = b->declined,
 		.asks_lost = b->table_full,
 		.expired = b->expired,
 	};

@@ -81,7 +81,9 @@ struct blocks {
 	uint32_t unreported;
 	int64_t expiry_s; // of the first entry that ends
 	bool dirty; // since the last blocks_turn()
-	uint64_t asked, table_full, expired;
+	uint64_t asked, declined, table_full, expired;
+	bool (*allow)(void *owner, const struct block_ask *ask); // NULL: everything
+	void *allow_owner;
 };
 
 // The key of an address under a prefix length.

@@ -84,6 +84,7 @@ int control_create(
 	if (c == nullptr)
 		return -ENOMEM;
 	c->config = config;
+	c->ban_devices_max = config->match.ban_devices_max;
 	c->workers = workers;
 	c->epoch = epoch;
 	c->fd = -1;
@@ -102,6 +103,7 @@ int control_create(
 	control_snapshot_load(c);
 	control_secrets_load(c);
 	control_blocks_load(c);
+	control_blocks_guard(c);
 	*out = c;
 	return 0;
 }

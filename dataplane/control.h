@@ -15,6 +15,7 @@ struct config;
 struct control;
 struct generation_loader;
 struct memory_use;
+struct signatures;
 struct letters;
 struct status;
 struct why_box;
@@ -42,6 +43,8 @@ void control_loader(
 	enum generation_kind kind,
 	const struct generation_loader *loader
 );
+// Whose figures are reported, and who takes files of signatures. Outlives the control.
+void control_signatures(struct control *c, struct signatures *s);
 // Who answers for dead letters; must outlive the control.
 void control_letters(struct control *c, struct letters *letters);
 // Who answers `why`: one box per worker, which must outlive the control.

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Blocks between the registry, the file in the state directory and the workers' table.
 #include "dataplane/control_private.h"
+#include "dataplane/device_table.h"
 #include "dataplane/log.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #define LOG_SUBSYSTEM "control"
 
@@ -27,6 +30,38 @@ void control_blocks_load(struct control *c) {
 	else if (ret != -ENOENT)
 		log_error("blocks %s: %s", c->blocks_path, strerror(-ret));
 	(void)blocks_turn(c->blocks); // what was just loaded need not be saved
+}
+
+static int64_t wall_ns(void) {
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+// A ban hits whoever shares the address: behind a carrier's NAT that may be a fleet.
+static bool ban_allowed(void *owner, const struct block_ask *a) {
+	struct control *c = owner;
+	uint32_t most = c->ban_devices_max;
+	struct channel_event *e = control_element(c);
+
+	if (a->device_len > 0 || device_table_behind(c->table, &a->peer, most + 1) <= most)
+		return true;
+	log_error(
+		"ban declined signature=%" PRIu32 ": more than %" PRIu32
+		" devices in good standing send from that address",
+		a->signature,
+		most
+	);
+	*e = (struct channel_event
+	) {.kind = EVENT_BAN_DECLINED, .peer = a->peer, .repeated = 1, .wall_ns = wall_ns()};
+	snprintf(e->reason, sizeof(e->reason), "%.31s", a->reason);
+	control_send(c, CHANNEL_EVENTS, 1, 0, ++c->seq);
+	return false;
+}
+
+void control_blocks_guard(struct control *c) {
+	blocks_guard(c->blocks, ban_allowed, c);
 }
 
 void control_blocks_connected(struct control *c) {

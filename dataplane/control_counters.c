@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/control_counters.h"
+#include "dataplane/signatures.h"
 #include "dataplane/status.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -139,6 +141,35 @@ void counters_list(struct counter_list *l, const struct status *s, bool balanced
 	put(l, d->shed, false, "derived_shed_total");
 	put(l, d->lost, false, "derived_lost_total");
 	put_memory(l, s);
+}
+
+void counters_signatures(struct counter_list *l, const struct signatures *s) {
+	struct signature_figures f;
+	uint64_t hits = 0, unproven = 0;
+	uint32_t named = 0, count = 0;
+
+	for (; s != NULL && signatures_figures(s, count, &f); count++) {
+		hits += f.hits;
+		unproven += f.unproven;
+		if (f.hits == 0 || named == COUNTERS_SIGNATURES_MAX)
+			continue;
+		named++;
+		put(l,
+		    f.hits,
+		    false,
+		    "signature_hits_total{signature=\"%" PRIu32 "\",name=\"%.48s\"}",
+		    f.id,
+		    f.name);
+		put(l, f.acted, false, "signature_acted_total{signature=\"%" PRIu32 "\"}", f.id);
+		put(l,
+		    f.unproven,
+		    false,
+		    "signature_unproven_total{signature=\"%" PRIu32 "\"}",
+		    f.id);
+	}
+	put(l, count, true, "signatures_in_force");
+	put(l, hits, false, "signatures_hits_total");
+	put(l, unproven, false, "signatures_unproven_total");
 }
 
 void counters_gates(

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct signatures;
 struct status;
 
 // Counters are numbered as they are listed; those in [skip, skip + room) are written.
@@ -20,6 +21,9 @@ struct counter_list {
 };
 
 void counters_list(struct counter_list *l, const struct status *s, bool balanced);
+// Of the signatures that have hit, the first COUNTERS_SIGNATURES_MAX; `s` may be NULL.
+#define COUNTERS_SIGNATURES_MAX 256
+void counters_signatures(struct counter_list *l, const struct signatures *s);
 void counters_gates(
 	struct counter_list *l,
 	struct gate *const *gates,

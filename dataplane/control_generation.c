@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Files that the control plane announces: configuration, signatures.
 #include "dataplane/control_private.h"
+#include "dataplane/signatures.h"
 
 #include <string.h>
 
@@ -37,6 +38,11 @@ void control_loader(
 	const struct generation_loader *loader
 ) {
 	c->loading.jobs[kind].loader = loader;
+}
+
+void control_signatures(struct control *c, struct signatures *s) {
+	c->signatures = s;
+	control_loader(c, GENERATION_SIGNATURES, signatures_loader(s));
 }
 
 bool control_loading(const struct control *c) {

@@ -42,6 +42,8 @@ struct control {
 	struct flow_book *books[WORKERS_MAX];
 	struct flow_desk *desks[WORKERS_MAX];
 	struct control_question question, question_next;
+	struct signatures *signatures; // NULL: none yet
+	uint32_t ban_devices_max;
 	struct gate *gates[WORKERS_MAX];
 	struct gate *gate_memory;
 	uint16_t workers;
@@ -124,6 +126,7 @@ void control_secrets_end(struct control *c); // of a transfer
 // --- control_blocks.c
 
 void control_blocks_load(struct control *c);
+void control_blocks_guard(struct control *c); // before a ban is made
 // Takes what workers asked for, ends what is over, saves what changed, reports bans of signatures.
 void control_blocks_turn(struct control *c);
 void control_blocks_connected(struct control *c); // what was reported may have been lost

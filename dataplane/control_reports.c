@@ -92,6 +92,7 @@ void control_counters_send(struct control *c, const struct status *s, bool balan
 		list.seen = 0;
 		counters_list(&list, s, balanced);
 		counters_gates(&list, c->gates, c->workers, c->table);
+		counters_signatures(&list, c->signatures);
 		bool last = list.seen <= from + list.room;
 		if (!control_send(
 			    c,

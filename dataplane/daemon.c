@@ -15,6 +15,7 @@
 #include "dataplane/notify.h"
 #include "dataplane/port.h"
 #include "dataplane/privileges.h"
+#include "dataplane/signatures.h"
 #include "dataplane/status.h"
 #include "dataplane/why.h"
 #include "dataplane/worker.h"
@@ -275,6 +276,16 @@ static int workers_launch(struct daemon *d, char *why, size_t why_len) {
 	return 0;
 }
 
+// After the drop of privileges: the cache belongs to the user we run as.
+static int signatures_start(struct daemon *d, char *why, size_t why_len) {
+	int ret =
+		signatures_create(d->config, d->worker_count, &d->shared.signatures, why, why_len);
+
+	if (ret == 0)
+		control_signatures(d->control, d->shared.signatures);
+	return ret;
+}
+
 static int start(struct daemon *d, char *why, size_t why_len) {
 	struct config *c = d->config;
 	cpu_set_t housekeeping;
@@ -315,6 +326,8 @@ static int start(struct daemon *d, char *why, size_t why_len) {
 			why,
 			why_len
 		);
+	if (ret == 0)
+		ret = signatures_start(d, why, why_len);
 	if (ret == 0)
 		ret = workers_start(d, why, why_len);
 	if (ret == 0)
@@ -469,6 +482,7 @@ static void destroy(struct daemon *d) {
 	listener_table_destroy(d->listeners);
 	frame_devices_destroy(d->frame_devices);
 	control_destroy(d->control);
+	signatures_destroy(d->shared.signatures);
 	if (d->eal)
 		eal_stop();
 	free(d->status);

@@ -103,3 +103,21 @@ bool device_table_next(const struct device_table *t, uint32_t *at, struct channe
 	}
 	return false;
 }
+
+uint32_t device_table_behind(
+	const struct device_table *t,
+	const struct channel_address *peer,
+	uint32_t enough
+) {
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < t->high && n < enough; i++) {
+		const struct slot *s = &t->slots[i];
+		uint8_t state = (uint8_t)atomic_load_explicit(&s->standing, memory_order_relaxed);
+		n += s->used != 0 && state == DEVICE_ACTIVE && s->peer.family == peer->family
+			&& s->peer.realm == peer->realm
+			&& atomic_load_explicit(&s->records_total, memory_order_relaxed) > 0
+			&& memcmp(s->peer.bytes, peer->bytes, sizeof(peer->bytes)) == 0;
+	}
+	return n;
+}

@@ -132,6 +132,14 @@ struct device_report {
 };
 uint32_t device_table_report(struct device_table *t, struct device_report *out, uint32_t max);
 
+// Active devices that were heard from this very address last; stops counting at `enough`. Main
+// thread, a pass over the table.
+uint32_t device_table_behind(
+	const struct device_table *t,
+	const struct channel_address *peer,
+	uint32_t enough
+);
+
 // The next device from *at on (0 at first) as a message element; false at the end.
 bool device_table_next(const struct device_table *t, uint32_t *at, struct channel_device *out);
 

@@ -4,6 +4,7 @@
 #include "dataplane/daemon.h"
 #include "dataplane/profile_command.h"
 #include "dataplane/replay.h"
+#include "dataplane/signatures_check.h"
 #include "pipelines/embedded_kafka.h"
 
 #include <getopt.h>
@@ -15,6 +16,7 @@ static const char usage[] =
 	"usage: sluiced run [--config FILE] [--for SECONDS]\n"
 	"       sluiced check [--config FILE]\n"
 	"       sluiced replay [--config FILE] [--out json|kafka] CAPTURE...\n"
+	"       sluiced signatures [--config FILE] [--set PATH] [CAPTURE...]\n"
 	"       sluiced embedded-kafka --topics NAME:PARTITIONS[,...] [--run-dir DIR]\n"
 	"       sluiced profile list|show|test ...\n"
 	"       sluiced --version\n"
@@ -23,6 +25,7 @@ static const char usage[] =
 	"check            read the configuration, say what is wrong with it, exit 0 or 2\n"
 	"replay           captures (pcap, pcapng) through the same code; records on stdout\n"
 	"profile          the profiles of a configuration, and what they make of a sample\n"
+	"signatures       compile a set and run its test vectors; what it would hit in captures\n"
 	"embedded-kafka   a Kafka for trying out (librdkafka's mock), never for counting\n"
 	"\n"
 	"FILE defaults to /etc/sluice/sluice.yaml. Exit status: 0 good, 1 did not start,\n"
@@ -32,6 +35,7 @@ struct options {
 	const char *config;
 	unsigned for_s;
 	enum replay_out out;
+	const char *set;
 };
 
 static int options_parse(int argc, char **argv, struct options *o) {
@@ -39,6 +43,7 @@ static int options_parse(int argc, char **argv, struct options *o) {
 		{"config", required_argument, nullptr, 'c'},
 		{"for", required_argument, nullptr, 'f'},
 		{"out", required_argument, nullptr, 'o'},
+		{"set", required_argument, nullptr, 's'},
 		{},
 	};
 	int option;
@@ -48,6 +53,8 @@ static int options_parse(int argc, char **argv, struct options *o) {
 			o->config = optarg;
 		else if (option == 'f')
 			o->for_s = (unsigned)strtoul(optarg, nullptr, 10);
+		else if (option == 's')
+			o->set = optarg;
 		else if (option == 'o' && strcmp(optarg, "json") == 0)
 			o->out = REPLAY_JSON;
 		else if (option == 'o' && strcmp(optarg, "kafka") == 0)
@@ -78,7 +85,11 @@ int main(int argc, char **argv) {
 		char **rest = argv + 1 + optind;
 		int rest_count = argc - 1 - optind;
 		if (strcmp(command, "replay") == 0 && rest_count > 0)
-			return replay_run(o.config, o.out, rest, rest_count);
+			return replay_run(o.config, nullptr, o.out, rest, rest_count);
+		if (strcmp(command, "signatures") == 0 && rest_count > 0)
+			return replay_run(o.config, o.set, REPLAY_SIGNATURES, rest, rest_count);
+		if (strcmp(command, "signatures") == 0)
+			return signatures_check(o.config, o.set);
 		if (rest_count > 0) {
 			fputs(usage, stderr);
 			return EXIT_STATUS_CONFIG;

@@ -7,6 +7,8 @@
 #include "dataplane/listener.h"
 #include "dataplane/log.h"
 #include "dataplane/replay.h"
+#include "dataplane/signatures.h"
+#include "dataplane/signatures_check.h"
 #include "dataplane/status.h"
 #include "dataplane/worker.h"
 #include "pipelines/device_state.h"
@@ -65,6 +67,8 @@ static int setup(struct replay *r, enum replay_out out, char *why, size_t why_le
 		snprintf(c->egress.file_path, sizeof(c->egress.file_path), "/dev/stdout");
 		c->egress.checkpoint_ms = 0;
 	}
+	if (out == REPLAY_SIGNATURES)
+		c->egress.sink = SINK_DISCARD;
 	ret = eal_start(c, why, why_len);
 	if (ret != 0)
 		return ret;
@@ -74,6 +78,8 @@ static int setup(struct replay *r, enum replay_out out, char *why, size_t why_le
 	r->shared.listeners = r->listeners;
 	if (ret == 0)
 		ret = device_states_configure(c, 1, r->shared.secret, &r->shared.states);
+	if (ret == 0)
+		ret = signatures_create(c, 1, &r->shared.signatures, why, why_len);
 	if (ret == 0)
 		ret = kafka_topics_resolve(c, 15000, why, why_len);
 	if (ret == 0)
@@ -184,12 +190,19 @@ static void destroy(struct replay *r) {
 	egress_destroy(r->egress);
 	worker_destroy(r->worker);
 	device_states_destroy(r->shared.states);
+	signatures_destroy(r->shared.signatures);
 	listener_table_destroy(r->listeners);
 	free(r->status);
 	config_free(r->config);
 }
 
-int replay_run(const char *config_path, enum replay_out out, char *const *files, int file_count) {
+int replay_run(
+	const char *config_path,
+	const char *signatures,
+	enum replay_out out,
+	char *const *files,
+	int file_count
+) {
 	static struct replay r;
 	char why[512] = "";
 	int status = EXIT_STATUS_OK;
@@ -197,6 +210,13 @@ int replay_run(const char *config_path, enum replay_out out, char *const *files,
 	r.config = daemon_load_config(config_path);
 	if (r.config == nullptr)
 		return EXIT_STATUS_CONFIG;
+	if (signatures != nullptr)
+		snprintf(
+			r.config->match.signatures,
+			sizeof(r.config->match.signatures),
+			"%s",
+			signatures
+		);
 	r.status = calloc(1, sizeof(*r.status));
 	if (r.status == nullptr || setup(&r, out, why, sizeof(why)) != 0) {
 		log_error("%s", why[0] != '\0' ? why : "set-up failed");
@@ -214,7 +234,10 @@ int replay_run(const char *config_path, enum replay_out out, char *const *files,
 	worker_report_now(r.worker);
 	egress_stats(r.egress, &r.status->egress);
 	status_collect(r.status, &r.worker, r.ports);
-	status_print(r.status, stderr);
+	if (out == REPLAY_SIGNATURES)
+		signatures_print(r.shared.signatures, r.frames);
+	else
+		status_print(r.status, stderr);
 	if (!status_balanced(r.status, why, sizeof(why)))
 		status = EXIT_STATUS_LEDGER;
 	destroy(&r);

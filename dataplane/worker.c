@@ -2,6 +2,7 @@
 #include "config/config.h"
 #include "dataplane/adapters.h"
 #include "dataplane/egress.h"
+#include "dataplane/generation.h"
 #include "dataplane/idle.h"
 #include "dataplane/letters/lane.h"
 #include "dataplane/mqtt/adapter.h"
@@ -9,6 +10,7 @@
 #include "dataplane/why.h"
 #include "dataplane/worker.h"
 #include "pipelines/handover.h"
+#include "pipelines/match_compile.h"
 
 #include <rte_ethdev.h>
 #include <rte_ring_elem.h>
@@ -319,6 +321,18 @@ static void settings_follow(struct worker *w) {
 	generation_hold(w->seat, next);
 }
 
+// Between two turns no hit of the old set is in anybody's hands: records name signatures by value.
+static void signatures_follow(struct worker *w) {
+	const void *next = w->signatures != nullptr ? generation_next(w->signatures) : nullptr;
+
+	if (next == nullptr)
+		return;
+	pipeline_match(
+		w->pipeline, match_set_matcher((struct match_set *)(uintptr_t)next, w->index)
+	);
+	generation_hold(w->signatures, next);
+}
+
 static void drain_step(struct worker *w) {
 	pipeline_seal_all(w->pipeline);
 	atomic_store_explicit(
@@ -343,6 +357,7 @@ int worker_loop(void *worker) {
 				drain_step(w);
 			clock_follow(w);
 			settings_follow(w);
+			signatures_follow(w);
 			report_answer(w);
 			if (w->why != nullptr && why_asked(w->why))
 				why_answer(w->why, w->pipeline);

@@ -32,6 +32,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct blocks;
 struct config;
 struct egress;
 struct settings;
@@ -39,6 +40,7 @@ struct adapters;
 struct adapters_shared;
 struct letter_lane;
 struct why_box;
+struct generation_seat;
 
 #define WORKER_BURST 32
 #define WORKER_TX_BURST 64
@@ -89,6 +91,8 @@ struct worker {
 	struct egress *egress;
 	struct why_box *why; // NULL in a replay
 	struct letter_lane *letters; // worker 0 only, NULL in a replay
+	struct blocks *blocks; // NULL in a replay
+	struct generation_seat *signatures; // NULL: none are looked for
 	struct rte_ring *in[WORKERS_MAX]; // from worker i
 	struct rte_ring *out[WORKERS_MAX]; // to worker i
 	struct rte_ring *mail_in[WORKERS_MAX]; // between the pipelines

@@ -4,12 +4,15 @@
 #include "dataplane/adapters.h"
 #include "dataplane/eal.h"
 #include "dataplane/egress.h"
+#include "dataplane/enforce.h"
 #include "dataplane/gate.h"
 #include "dataplane/letters/lane.h"
 #include "dataplane/packet.h"
+#include "dataplane/signatures.h"
 #include "dataplane/why.h"
 #include "dataplane/worker.h"
 #include "pipelines/handover.h"
+#include "pipelines/match_compile.h"
 
 #include <rte_errno.h>
 #include <rte_malloc.h>
@@ -132,6 +135,7 @@ static int pipeline_start(struct worker *w, const struct worker_env *env) {
 		.mail = mail_sent,
 		.sealed = batch_sealed,
 		.owner = w,
+		.enforcer = {.enforce = enforce_order, .owner = w},
 	};
 
 	adapters_env(w->adapters, &pipeline);
@@ -143,7 +147,15 @@ static int pipeline_start(struct worker *w, const struct worker_env *env) {
 		pipeline.authority = (struct authority) {.judge = gate_judge,
 							 .profile_of = gate_profile_of,
 							 .owner = env->shared->gates[w->index]};
-	return pipeline_create(&pipeline, c, &w->pipeline);
+	int ret = pipeline_create(&pipeline, c, &w->pipeline);
+	// What the seat holds from the beginning; later sets come by it (worker.c).
+	const struct match_set *first = signatures_current(env->shared->signatures);
+	if (ret == 0 && first != nullptr)
+		pipeline_match(
+			w->pipeline,
+			match_set_matcher((struct match_set *)(uintptr_t)first, w->index)
+		);
+	return ret;
 }
 
 int worker_create(const struct worker_env *env, struct worker **out, char *why, size_t why_len) {
@@ -163,6 +175,9 @@ int worker_create(const struct worker_env *env, struct worker **out, char *why, 
 	w->egress = env->egress;
 	w->why = env->shared->why != nullptr ? &env->shared->why[w->index] : nullptr;
 	w->letters = w->index == 0 ? env->shared->letters : nullptr;
+	w->blocks = env->shared->blocks;
+	if (env->shared->signatures != nullptr)
+		w->signatures = signatures_seat(env->shared->signatures, w->index);
 	w->linear = rte_malloc("linear", LINEAR_BYTES, RTE_CACHE_LINE_SIZE);
 	if (w->linear == nullptr)
 		goto err;

@@ -128,7 +128,7 @@ static void
 enforce(const struct match_enforcer *e, const struct item *it, const struct signature *s) {
 	const struct match_order order = {
 		.message = &it->m,
-		.device = it->m.device,
+		.device = it->m.authenticated ? it->m.device : (struct view) {0},
 		.name = view_of(s->name, (uint32_t)strlen(s->name)),
 		.signature = s->id,
 		.ban_s = s->action == SIGNATURE_BAN ? s->ban_s : 0,

@@ -52,12 +52,14 @@ struct message {
 	bool proven; // the sender's address is proven: authenticated frame, TCP, Echo
 	bool copy; // the sender says that it may have sent this before (MQTT's DUP)
 	uint16_t packet_id; // MQTT QoS 1 and 2, with `epoch` for the session; 0: none
+	bool authenticated; // and `device` by a credential: it may be held to what it sent
 	struct view peer; // remote IP address, 4 or 16 bytes
 	uint16_t peer_port;
 	int64_t rx_wall_ns; // arrival, wall clock
 	uint64_t rx_ns; // arrival, monotonic
 	uint64_t epoch; // session epoch: with seq it names the message for its device for ever
 	uint64_t seq;
+	uint32_t connection; // the adapter's handle of the connection it came by; MQTT only
 	uint32_t token; // the adapter's handle for pipeline's verdict, TOKEN_NONE if nobody waits
 	uint16_t remote; // pipelines/ only: worker + 1 at which `token` is a waiter; 0: it is not
 };

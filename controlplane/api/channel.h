@@ -204,7 +204,8 @@ static_assert(sizeof(struct channel_generation) == 304);
 	X(EVENT_REFUSED, "refused")                                                                \
 	X(EVENT_SEEN, "seen") /* first in a while, with counters since the last report */          \
 	X(EVENT_UNKNOWN, "unknown") /* a device the registry does not have */                      \
-	X(EVENT_CLONED, "cloned") /* one identity live from two places */
+	X(EVENT_CLONED, "cloned") /* one identity live from two places */                          \
+	X(EVENT_BAN_DECLINED, "ban-declined") /* too many good devices behind that address */
 
 enum channel_event_kind : uint8_t {
 #define X(id, label) id,

@@ -94,11 +94,15 @@ static void mistakes_print(const json_t *list) {
 	size_t i;
 	json_t *m;
 
-	json_array_foreach(list, i, m)
+	json_array_foreach(list, i, m) {
+		const char *file = json_string_value(json_object_get(m, "file"));
 		fprintf(stderr,
-			"  line %d: %s\n",
+			"  %s%sline %d: %s\n",
+			file != NULL ? file : "",
+			file != NULL ? " " : "",
 			(int)json_integer_value(json_object_get(m, "line")),
 			json_string_value(json_object_get(m, "problem")));
+	}
 }
 
 int answer_check(const struct invocation *v, const struct answer *a) {

@@ -164,6 +164,8 @@ int run_audit_verify(struct invocation *v);
 int run_config_show(struct invocation *v);
 int run_config_file(struct invocation *v);
 int run_config_get(struct invocation *v);
+int run_rules_test(struct invocation *v);
+int run_rules_file(struct invocation *v);
 int run_restore(struct invocation *v);
 int run_credential(struct invocation *v);
 int run_cert_issue(struct invocation *v);

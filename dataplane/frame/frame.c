@@ -163,6 +163,7 @@ static void frame_accepted(
 	m.device = fr->device;
 	m.payload = fr->payload;
 	m.proven = true;
+	m.authenticated = true;
 	m.epoch = fr->epoch;
 	m.seq = fr->seq;
 	if (s != nullptr)

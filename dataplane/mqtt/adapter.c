@@ -405,6 +405,10 @@ void mqtt_adapter_done(void *adapter, uint32_t token, const struct verdict *v) {
 	mqtt_verdict(((struct mqtt_adapter *)adapter)->mqtt, token, v);
 }
 
+void mqtt_adapter_cut(struct mqtt_adapter *a, uint32_t session, uint64_t epoch) {
+	mqtt_cut(a->mqtt, session, epoch);
+}
+
 bool mqtt_adapter_idle(struct mqtt_adapter *a, bool leaving) {
 	if (!mqtt_idle(a->mqtt))
 		return false;

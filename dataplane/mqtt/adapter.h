@@ -69,6 +69,8 @@ void mqtt_adapter_input(struct mqtt_adapter *a);
 void mqtt_adapter_end(struct mqtt_adapter *a);
 uint64_t mqtt_adapter_poll(struct mqtt_adapter *a, uint64_t now_ns, int64_t wall_ns);
 
+// A signature says so: mqtt_cut().
+void mqtt_adapter_cut(struct mqtt_adapter *a, uint32_t session, uint64_t epoch);
 void mqtt_adapter_done(void *adapter, uint32_t token, const struct verdict *v);
 // No message waits for an answer. With `leaving` connections are then ended as well, in slices.
 bool mqtt_adapter_idle(struct mqtt_adapter *a, bool leaving);

@@ -425,6 +425,8 @@ void mqtt_verdict(struct mqtt_server *m, uint32_t token, const struct verdict *v
 	case OUTCOME_REFUSED:
 		fl->state = FLIGHT_REFUSED;
 		fl->reason = flight_reason(v->refuse);
+		if (v->disconnect)
+			mqtt_cut(m, s, session_at(m, s)->epoch);
 		break;
 	case OUTCOME_SHED:
 		flight_shed(m, s, token);

@@ -96,6 +96,7 @@ bool kept_submit(
 		.realm = k.realm,
 		.epoch = epoch != 0 ? epoch : k.epoch,
 		.seq = epoch != 0 ? seq : k.seq,
+		.connection = MQTT_NONE,
 		.token = token,
 	};
 	struct rd block = rd_from(rd_take(&r, k.props_len));

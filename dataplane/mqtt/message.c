@@ -64,6 +64,8 @@ void message_submit(struct mqtt_server *m, const struct message_parts *p) {
 		.proven = true,
 		.copy = p->dup,
 		.packet_id = p->packet_id,
+		.authenticated = l->password,
+		.connection = p->connection,
 		.peer = p->peer,
 		.peer_port = p->peer_port,
 		.rx_wall_ns = m->wall_ns,

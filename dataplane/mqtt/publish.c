@@ -150,6 +150,7 @@ submit(struct mqtt_server *m,
 		.realm = peer->realm,
 		.epoch = n->epoch,
 		.seq = n->seq,
+		.connection = s,
 		.token = token,
 	};
 

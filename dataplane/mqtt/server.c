@@ -296,6 +296,26 @@ static void sweep(struct mqtt_server *m) {
 	}
 }
 
+void mqtt_cut(struct mqtt_server *m, uint32_t s, uint64_t epoch) {
+	// Beyond the list it stays connected until its next such message.
+	if (s >= m->config.sessions || m->cut_count == DOOMED_MAX)
+		return;
+	m->cut[m->cut_count].session = s;
+	m->cut[m->cut_count++].epoch = epoch;
+}
+
+static void cut_end(struct mqtt_server *m) {
+	uint32_t n = m->cut_count;
+
+	m->cut_count = 0;
+	for (uint32_t i = 0; i < n; i++) {
+		const struct session *se = session_at(m, m->cut[i].session);
+		if (se->state == SESSION_LIVE && se->conn != MQTT_NONE
+		    && se->epoch == m->cut[i].epoch)
+			session_end(m, m->cut[i].session, MQTT_END_SIGNATURE);
+	}
+}
+
 static void doomed_end(struct mqtt_server *m) {
 	uint32_t n = m->doomed_count;
 
@@ -321,6 +341,7 @@ static void paused_resume(struct mqtt_server *m) {
 
 uint64_t mqtt_poll(struct mqtt_server *m) {
 	outbox_flush(m);
+	cut_end(m);
 	doomed_end(m);
 	bool parked = flight_poll(m);
 	paused_resume(m);

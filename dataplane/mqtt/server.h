@@ -57,6 +57,7 @@ struct mqtt_server;
 	X(MQTT_END_NOT_ALLOWED, "device-not-active", 0x87)                                         \
 	X(MQTT_END_BLOCKED, "blocked", 0x98)                                                       \
 	X(MQTT_END_DROPPED, "dropped-by-operator", 0x98)                                           \
+	X(MQTT_END_SIGNATURE, "signature", 0x98)                                                   \
 	X(MQTT_END_SHUTDOWN, "shutdown", 0x8b)
 
 enum mqtt_end : uint8_t {
@@ -286,6 +287,9 @@ uint32_t mqtt_input(
 
 void mqtt_closed(struct mqtt_server *m, uint32_t session);
 void mqtt_verdict(struct mqtt_server *m, uint32_t token, const struct verdict *v);
+// End the session for what it sent, at the next poll: its answer goes out before. Nothing happens
+// if `epoch` is not the session's any more.
+void mqtt_cut(struct mqtt_server *m, uint32_t session, uint64_t epoch);
 void mqtt_mail(struct mqtt_server *m, const struct mqtt_mail *mail);
 void mqtt_auth_done(struct mqtt_server *m, const struct auth_answer *a);
 

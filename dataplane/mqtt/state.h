@@ -150,6 +150,11 @@ struct mqtt_server {
 	uint32_t arena_size;
 	uint32_t arena_used;
 	uint32_t packet_arena; // what one packet may need beside its own bytes
+	uint32_t cut_count;
+	struct {
+		uint32_t session;
+		uint64_t epoch;
+	} cut[DOOMED_MAX]; // to be ended soon for what they sent
 	uint32_t doomed[DOOMED_MAX]; // to be ended soon; those beyond wait for the sweep
 	uint32_t doomed_count;
 	bool submitted; // since the last flush or begin
@@ -330,6 +335,7 @@ struct message_parts {
 	uint16_t realm;
 	uint64_t epoch;
 	uint64_t seq;
+	uint32_t connection; // session, MQTT_NONE: it has gone
 	uint32_t token;
 };
 void message_submit(struct mqtt_server *m, const struct message_parts *p);

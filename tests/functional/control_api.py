@@ -137,6 +137,15 @@ def good_calls():
     expect(200, "POST", "/v1/config", {"text": text, "comment": "back"})
     expect(200, "GET", "/v1/config/versions/1")
     expect(200, "POST", "/v1/config/rollback", {"version": 1})
+    rules = (lab.dir / "signatures/rules.yaml").read_text()
+    expect(200, "GET", "/v1/rules")
+    expect(200, "POST", "/v1/rules/check", {"text": rules})
+    expect(200, "POST", "/v1/rules", {"text": rules + "# newer\n", "comment": "test"})
+    lab.check((lab.dir / "signatures/rules.yaml").read_text().endswith("# newer\n"), "the file was not replaced")
+    expect(200, "GET", "/v1/rules/history?limit=5")
+    expect(200, "GET", "/v1/rules/stats")
+    expect(200, "POST", "/v1/rules/rollback", {"version": 1})
+    lab.check((lab.dir / "signatures/rules.yaml").read_text() == rules, "rollback does not bring the first text back")
     expect(200, "GET", "/v1/audit?limit=3&before=9")
     block = expect(201, "POST", "/v1/blocks", {"address": "10.0.0.0/8", "reason": "x"})
     expect(200, "DELETE", f"/v1/blocks/{block.get('id', 1)}")
@@ -209,6 +218,10 @@ def bad_calls():
         expect(400, "GET", f"/v1/{target}")
     expect(422, "POST", "/v1/config", {"text": "ports: 7\n"})
     expect(422, "POST", "/v1/config", {"text": "}"})
+    expect(404, "POST", "/v1/rules/rollback", {"version": 999})
+    for path in ("/v1/rules", "/v1/rules/check"):
+        answer = expect(422, "POST", path, {"text": "signatures:\n  - {id: 1}\n"})
+        lab.check(answer["mistakes"][0]["line"] == 2 and "missing" in answer["mistakes"][0]["problem"], answer)
     expect(400, "POST", "/v1/import", b"nme\nx\n", kind="text/csv")
     expect(413, "POST", "/v1/import", b"name\n" + b"x" * (9 << 20), kind="text/csv")
     expect(400, "POST", "/v1/crls", b"nonsense", kind="application/pkix-crl")
@@ -352,6 +365,9 @@ def groups_make():
 
 OPERATORS, VIEWERS = 60001, 60002
 groups_make()
+(lab.dir / "signatures").mkdir()
+(lab.dir / "signatures/rules.yaml").write_text(
+    "signatures:\n  - {id: 1, name: a, expression: abc, severity: low, action: tag, match: abc}\n")
 daemon = lab.controld()
 lab.signd()
 lab.sluiced()

@@ -93,6 +93,12 @@ def text(name, content):
 
 
 # --- without anybody behind it, then with
+RULES = """signatures:
+  - {id: 1, name: shell, expression: 'wget\\s+http', severity: critical, action: ban, for: 1h, reference: CWE-78, match: 'wget http'}
+  - {id: 2, name: traversal, expression: '(\\.\\./){2}', scope: both, severity: high, action: refuse, match: '../../'}
+"""
+(lab.dir / "signatures").mkdir()
+(lab.dir / "signatures/rules.yaml").write_text(RULES)
 run("status", only="table")
 lab.controld()
 lab.signd()
@@ -163,6 +169,20 @@ run("config", "set", "egress.lingr", "9ms")
 run("config", "get", "egress.linger")
 run("config", "history")
 both("config", "rollback", "--version", 1, change={})
+
+newer = text("newer.yaml", RULES.replace("name: shell", "name: download"))
+bad = text("bad-rules.yaml", RULES.replace("severity: high", "severity: hihg"))
+COMPILED = {r"(compile_ms|database_bytes|scratch_bytes)(\W+)\d+": r"\1\g<2>0"}
+run("rules", "list")
+run("rules", "test", newer, "--config", lab.dir / "sluice.yaml", hide=COMPILED)
+run("rules", "test", bad)
+run("rules", "check", newer)
+run("rules", "check", bad)
+both("rules", "apply", newer, "--comment", "better name", change={})
+run("rules", "apply", bad, only="table")
+run("rules", "stats")
+run("rules", "history")
+both("rules", "rollback", "--version", 1, change={})
 
 run("ca", "show")
 both("ca", "init", "--organisation", "Example Works", change={})

@@ -10,6 +10,7 @@ cp "$TOP/config/examples/frame.keys" "$RUN/examples/"
 python3 - "$TOP/config/sluice.yaml" >"$RUN/sluice.yaml" <<'PY'
 import sys, yaml
 c = yaml.safe_load(open(sys.argv[1]))
+del c["match"]
 base = next(l for l in c["listeners"] if l["name"] == "json")
 for n, fmt in enumerate(["senml-json", "senml-cbor", "cbor", "raw"]):
     profile = "by-address" if fmt == "raw" else "by-field"

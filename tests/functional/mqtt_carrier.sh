@@ -13,6 +13,7 @@ wire() { echo "net_memif$1,role=$2,id=0,socket=$RUN/memif$3.sock,socket-abstract
 python3 - "$TOP/config/sluice.yaml" "$(wire 0 server 0)" "$(wire 1 server 1)" >"$RUN/sluice.yaml" <<'PY'
 import sys, yaml
 c = yaml.safe_load(open(sys.argv[1]))
+del c["match"]
 c["ports"] = [{"name": f"wire{n}", "devices": [sys.argv[2 + n]], "interfaces": [{"addresses": [f"10.{88 + n}.0.1/16"]}]}
               for n in range(2)]
 yaml.safe_dump(c, sys.stdout)

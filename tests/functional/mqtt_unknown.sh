@@ -9,6 +9,7 @@ cp "$TOP/config/examples/frame.keys" "$RUN/examples/"
 python3 - "$TOP/config/sluice.yaml" >"$RUN/sluice.yaml" <<'PY'
 import sys, yaml
 c = yaml.safe_load(open(sys.argv[1]))
+del c["match"]
 next(l for l in c["listeners"] if l["name"] == "mqtt")["unknown"] = "refuse"
 yaml.safe_dump(c, sys.stdout)
 PY

@@ -10,6 +10,7 @@ cp "$TOP/config/examples/frame.keys" "$RUN/examples/"
 python3 - "$TOP/config/sluice.yaml" >"$RUN/sluice.yaml" <<'PY'
 import sys, yaml
 c = yaml.safe_load(open(sys.argv[1]))
+del c["match"]
 c["egress"] = {"in_flight_records": 128, "batch_records": 32}
 c["coap"] = {"max_age": "7s"}
 yaml.safe_dump(c, sys.stdout)

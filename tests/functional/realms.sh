@@ -10,6 +10,7 @@ cp "$TOP/config/examples/frame.keys" "$RUN/examples/"
 python3 - "$TOP/config/sluice.yaml" >"$RUN/sluice.yaml" <<'PY'
 import sys, yaml
 c = yaml.safe_load(open(sys.argv[1]))
+del c["match"]
 addresses = ["10.77.0.1/24", "fd77::1/64"]
 c["ports"][0]["interfaces"] = [
     {"vlan": 100, "realm": 1, "addresses": addresses},

@@ -63,7 +63,8 @@ dev() {
 }
 
 lab_config() {
-	local args=(-e '') e
+	# Compiling the shipped signatures takes seconds: a test that wants them says where they are.
+	local args=(-e '/^match:/,/^$/d') e
 	mkdir -p "$RUN"
 	for e in "$@"; do args+=(-e "$e"); done
 	mkdir -p "$RUN/examples"

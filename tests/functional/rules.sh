@@ -1,0 +1,127 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Signatures at work on real clients: each action, bans of a proven address only and not of a crowd,
+# sets checked, swapped and rolled back under traffic, a bad one leaving the old in force.
+. "$(dirname "$0")/../support/lab.sh"
+export SLUICE_API=$RUN/api.sock
+ctl=$BUILD/controlplane/sluicectl
+
+# rule ID NAME EXPRESSION ACTION [FOR]
+rule() {
+	printf '  - {id: %s, name: %s, expression: %s, severity: high, action: %s, %s match: %s}\n' \
+		"$1" "$2" "$3" "$4" "${5:+for: $5,}" "$3"
+}
+mkdir -p "$RUN/signatures"
+{
+	echo signatures:
+	rule 1 tagged TAGME tag
+	rule 2 held HOLDME quarantine
+	rule 3 refused REFUSEME refuse
+	rule 4 cut CUTME disconnect
+	rule 5 banned BANME ban 1h
+} >"$RUN/signatures/a.yaml"
+
+lab_network
+ip -n dev addr add 10.77.0.9/24 dev sld0
+lab_config '$a match: {signatures: signatures, ban_devices_max: 2}'
+mkdir -p "$RUN/control"
+lab_kafka
+"$BUILD/controlplane/sluice-controld" -c "$RUN/sluice.yaml" -s "$RUN/control" -r "$RUN" -m 127.0.0.1:19465 2>>"$RUN/controld.log" &
+pids+=($!)
+wait_for 10 "$ctl" audit verify >/dev/null || fail "sluice-controld did not start: $(cat "$RUN/controld.log")"
+lab_sluiced
+wait_for 10 bash -c "'$ctl' status --json 2>/dev/null | jq -e .data_plane.connected >/dev/null" || fail "the planes did not meet"
+
+# publish DEVICE PAYLOAD [OPTION...]: exit status and words of a real MQTT 5 client
+publish() {
+	local device=$1 payload=$2
+	shift 2
+	dev timeout 5 mosquitto_pub -V 5 -h 10.77.0.1 -i "c-$device" -t "t/$device/env" -q 1 -m "$payload" "$@" 2>&1
+}
+hits() { "$ctl" rules stats --json | jq -r ".rules[]|select(.id==$1)|.$2"; }
+hits_are() { [ "$(hits "$1" "$2")" = "$3" ]; }
+in_topic() { records "$1" | grep -q "$2"; }
+
+"$ctl" rules list >"$RUN/out"
+grep -qE "^ *5 +banned +high +ban" "$RUN/out" || fail "rules list: $(cat "$RUN/out")"
+publish d1 '{"v":"plain"}' || fail "an innocent message was not taken"
+publish d1 '{"v":"TAGME"}' || fail "a tagged message was not taken"
+wait_for 10 in_topic telemetry '"findings":\[{"finding":"signature","class":"attack","name":"tagged","detail":1}\]' || fail "no tag: $(records telemetry)"
+publish d1 '{"v":"HOLDME"}' || fail "a quarantined message was not acknowledged"
+wait_for 10 in_topic dead-letter '"name":"held","detail":2' || fail "not quarantined: $(records dead-letter)"
+publish d1 '{"v":"REFUSEME"}' >"$RUN/refused" || true
+grep -qiE 'administrative|rejected|fail|not auth|quota|0x|error|invalid|implementation|payload' "$RUN/refused" || fail "the client was told nothing: $(cat "$RUN/refused")"
+wait_for 10 in_topic dead-letter '"reason":"signature","detail":"signature","signature":3' || fail "not refused: $(records dead-letter)"
+! in_topic telemetry 'REFUSEME\|HOLDME' || fail "held back and delivered as well"
+
+# Cut off: a client that stays connected loses its connection, QoS 0 or 1.
+for qos in 0 1; do
+	dev timeout 10 python3 - "$qos" <<'PY' || fail "still connected after CUTME with QoS $qos"
+import sys, threading
+import paho.mqtt.client as mqtt
+gone = threading.Event()
+c = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id="cut", protocol=mqtt.MQTTv5)
+c.on_disconnect = lambda c, u, flags, reason, props: (print(reason), gone.set())
+c.connect("10.77.0.1", 1883)
+c.loop_start()
+c.publish("t/d1/env", '{"v":"CUTME"}', qos=int(sys.argv[1]))
+sys.exit(0 if gone.wait(8) else 1)
+PY
+done
+wait_for 5 hits_are 4 hits 2 || fail "hits: $("$ctl" rules stats)"
+
+# A datagram proves nothing: the same word is held, nobody is banned for it.
+send_json() { dev python3 -c 'import socket,sys; s=socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind((sys.argv[2], 0)); s.sendto(sys.argv[1].encode(), ("10.77.0.1", 8095))' "$1" "$2"; }
+send_json '{"device":"spoofed","v":"BANME"}' 10.77.0.9
+wait_for 5 hits_are 5 unproven 1 || fail "not counted as unproven: $("$ctl" rules stats)"
+sleep 0.5
+publish d9 '{"v":"plain"}' -A 10.77.0.9 || fail "banned for a datagram"
+
+# Over TCP from an address that one device uses: banned, while others are heard.
+publish lone '{"v":"BANME"}' -A 10.77.0.9 >/dev/null && fail "a banned message was acknowledged"
+banned() { ! publish lone '{"v":"plain"}' -A 10.77.0.9 >/dev/null; }
+wait_for 5 banned || fail "not banned"
+wait_for 5 bash -c "jq -e '.frames.dropped[\"source-blocked\"]>0' '$RUN/status.json' >/dev/null" || fail "nothing dropped: $(status .frames)"
+publish d1 '{"v":"plain"}' || fail "another address is not heard"
+
+# From an address that more good devices use than allowed: declined, and told.
+for d in d1 d2 d3; do "$ctl" device add "$d" --profile by-path >/dev/null; done
+for d in d1 d2 d3; do publish "$d" '{"v":"plain"}' || fail "$d was not taken"; done
+publish d3 '{"v":"BANME"}' >/dev/null || true
+declined() { "$ctl" event list --json | jq -e '.events[]|select(.event=="ban-declined")' >/dev/null; }
+wait_for 5 declined || fail "no alert: $("$ctl" event list --json)"
+publish d1 '{"v":"plain"}' || fail "a crowd was banned"
+
+# A bad set names file and line and changes nothing; tested and checked before it is applied.
+mkdir -p "$RUN/new"
+sed 's/TAGME/NEWTAG/g' "$RUN/signatures/a.yaml" >"$RUN/new/b.yaml"
+cp -r "$RUN/new" "$RUN/bad"
+sed -i 's/expression: CUTME/expression: "CUT(ME"/' "$RUN/bad/b.yaml"
+"$ctl" rules test "$RUN/bad" --config "$RUN/sluice.yaml" >"$RUN/out" 2>&1 && fail "rules test let it pass"
+grep -q 'b.yaml:5: cut: the expression does not compile' "$RUN/out" || fail "rules test: $(cat "$RUN/out")"
+"$ctl" rules apply "$RUN/bad" >"$RUN/out" 2>&1 && fail "a bad set was applied"
+grep -q 'b.yaml:5: cut: the expression does not compile' "$RUN/out" || fail "no file and line: $(cat "$RUN/out")"
+publish d1 '{"v":"TAGME again"}' || fail "not taken"
+wait_for 5 hits_are 1 hits 2 || fail "the old set is not in force: $("$ctl" rules stats)"
+"$ctl" rules test "$RUN/new" --config "$RUN/sluice.yaml" | grep -qE 'vectors +5' || fail "rules test"
+"$ctl" rules check "$RUN/new" | grep -q 'good' || fail "rules check"
+
+# Swapped under traffic: nothing is lost, and what was counted stays counted.
+dev bash -c 'for i in $(seq 400); do echo "{\"n\":$i}"; done | mosquitto_pub -V 5 -h 10.77.0.1 -i stream -t t/stream/env -q 1 -l' &
+stream=$!
+"$ctl" rules apply "$RUN/new" --comment second | grep -q '5 signatures in force' || fail "not applied"
+"$ctl" rules apply "$RUN/signatures" >/dev/null || fail "not applied again"
+"$ctl" rules rollback --version 2 >/dev/null || fail "no rollback"
+wait "$stream" || fail "the stream ended badly"
+streamed() { [ "$(records telemetry | grep -c '"device":"stream"')" = 400 ]; }
+wait_for 15 streamed || fail "$(records telemetry | grep -c '"device":"stream"') of 400 records"
+publish d1 '{"v":"NEWTAG and TAGME"}' || fail "not taken"
+wait_for 5 hits_are 1 hits 3 || fail "not the new set, or its count began anew: $("$ctl" rules stats)"
+[ "$(ls "$RUN/signatures")" = b.yaml ] || fail "the directory was not replaced: $(ls "$RUN/signatures")"
+"$ctl" rules history | grep -q 'second' || fail "no history"
+"$ctl" audit list --json | jq -e '[.entries[]|select(.action=="rules.apply")]|length==3' >/dev/null || fail "not audited"
+
+# What a set would have hit in a capture, before it is switched on.
+printf 'signatures:\n%s' "$(rule 9 any temp tag)" >"$RUN/any.yaml"
+"$ctl" rules test "$RUN/any.yaml" --config "$RUN/sluice.yaml" --replay "$TOP/tests/functional/captures/mixed.pcap" | grep -qE '^ *9 +any +tag +[1-9]' || fail "replay hit nothing"
+lab_stop
