@@ -35,7 +35,7 @@ void match_cache_key(
 	struct sha256 h;
 
 	sha256_init(&h);
-	hash_text(&h, CACHE_MAGIC + 6);
+	hash_text(&h, &CACHE_MAGIC[6]);
 	hash_text(&h, hs_version());
 	sha256_update(&h, &platform->tune, sizeof(platform->tune));
 	sha256_update(&h, &platform->cpu_features, sizeof(platform->cpu_features));
