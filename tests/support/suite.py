@@ -4,12 +4,14 @@
 smoke, functional tests. Each step has a bound; a summary line closes the run."""
 
 import argparse
+import concurrent.futures
 import json
 import os
 import pathlib
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
@@ -76,6 +78,34 @@ def build(tally, folder, options, env=None):
     return code == 0
 
 
+ASAN = ["-Db_sanitize=address,undefined", "-Db_lundef=false", "-Dbench=false"]
+FUZZ = ["-Dfuzzers=true", "-Db_lundef=false", "-Db_sanitize=address,undefined"]
+CLANG = dict(os.environ, CC="clang-19")
+
+
+class Behind:
+    """Builds at the lowest priority beside something else. What fails here fails again, and is
+    counted, when its stage builds what is left."""
+
+    def __init__(self, wanted):
+        self.asked = [f"build-{short}" for short in ("asan", "fuzz") if wanted(short)]
+        self.thread = threading.Thread(target=self.work, daemon=True)
+        self.thread.start()
+
+    def work(self):
+        for folder, options, env in (("build-asan", ASAN, None), ("build-fuzz", FUZZ, CLANG)):
+            if folder not in self.asked:
+                continue
+            log = LOGS / f"{folder}-behind.log"
+            log.unlink(missing_ok=True)
+            if not (TOP / folder / "build.ninja").exists():
+                run(["meson", "setup", folder, *options], log, 300, env)
+            run(["nice", "-n", "19", "ninja", "-C", folder], log, 1800, env)
+
+    def wait(self):
+        self.thread.join()
+
+
 def meson_tests(tally, folder, suites, timeout):
     """Run meson suites and count every test on its own."""
     log = LOGS / f"{folder}-tests.log"
@@ -137,25 +167,29 @@ def functional(tally, selected):
         tally.add(name, {0: "pass", SKIP: "skip"}.get(code, "fail"), seconds, log)
 
 
+def fuzz_one(target):
+    short = target.name.removeprefix("fuzz_")
+    log = LOGS / f"fuzz-{short}.log"
+    log.unlink(missing_ok=True)
+    inputs = [TOP / "tests" / "fuzz" / kind / short for kind in ("corpus", "regression")]
+    scratch = pathlib.Path("/tmp/fuzz") / short
+    scratch.mkdir(parents=True, exist_ok=True)
+    code, seconds = run(
+        [str(target), f"-max_total_time={FUZZ_SECONDS}", "-rss_limit_mb=2048", "-timeout=10",
+         f"-artifact_prefix={LOGS}/crash-{short}-", str(scratch),
+         *(str(p) for p in inputs if p.is_dir())],
+        log, FUZZ_SECONDS + 60)
+    return target, "pass" if code == 0 else "fail", seconds, log
+
+
 def fuzz_smoke(tally, selected):
+    """One target for each CPU at a time."""
     folder = TOP / "build-fuzz" / "tests" / "fuzz"
-    targets = [p for p in sorted(folder.glob("fuzz_*")) if p.is_file() and os.access(p, os.X_OK)]
-    for target in targets:
-        name = f"fuzz/{target.name}"
-        if not selected(name):
-            continue
-        short = target.name.removeprefix("fuzz_")
-        log = LOGS / f"fuzz-{short}.log"
-        log.unlink(missing_ok=True)
-        inputs = [TOP / "tests" / "fuzz" / kind / short for kind in ("corpus", "regression")]
-        scratch = pathlib.Path("/tmp/fuzz") / short
-        scratch.mkdir(parents=True, exist_ok=True)
-        code, seconds = run(
-            [str(target), f"-max_total_time={FUZZ_SECONDS}", "-rss_limit_mb=2048", "-timeout=10",
-             f"-artifact_prefix={LOGS}/crash-{short}-", str(scratch),
-             *(str(p) for p in inputs if p.is_dir())],
-            log, FUZZ_SECONDS + 60)
-        tally.add(name, "pass" if code == 0 else "fail", seconds, log)
+    targets = [p for p in sorted(folder.glob("fuzz_*")) if p.is_file() and os.access(p, os.X_OK)
+               and selected(f"fuzz/{p.name}")]
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        for target, state, seconds, log in pool.map(fuzz_one, targets):
+            tally.add(f"fuzz/{target.name}", state, seconds, log)
 
 
 def main():
@@ -178,19 +212,20 @@ def main():
         if suites:
             print("== unit tests and lints", flush=True)
             meson_tests(tally, "build", suites, 900)
-        print("== functional tests", flush=True)
+        # Functional tests mostly wait for clients, timers and Kafka: the other builds take what
+        # they leave of the CPUs.
+        behind = Behind(lambda name: not options.quick and selected(name))
+        print("== functional tests (other builds go on behind them)", flush=True)
         functional(tally, selected)
-    if not options.quick and selected("asan"):
-        print("== unit tests under ASan and UBSan", flush=True)
-        if build(tally, "build-asan",
-                 ["-Db_sanitize=address,undefined", "-Db_lundef=false", "-Dbench=false"]):
-            meson_tests(tally, "build-asan", ["unit"], 900)
-    if not options.quick and selected("fuzz"):
-        print("== clang 19 and fuzzing", flush=True)
-        clang = dict(os.environ, CC="clang-19")
-        if build(tally, "build-fuzz", ["-Dfuzzers=true", "-Db_lundef=false",
-                                       "-Db_sanitize=address,undefined"], clang):
-            fuzz_smoke(tally, selected)
+        behind.wait()
+        if "build-asan" in behind.asked:
+            print("== unit tests under ASan and UBSan", flush=True)
+            if build(tally, "build-asan", ASAN):
+                meson_tests(tally, "build-asan", ["unit"], 900)
+        if "build-fuzz" in behind.asked:
+            print("== clang 19 and fuzzing", flush=True)
+            if build(tally, "build-fuzz", FUZZ, CLANG):
+                fuzz_smoke(tally, selected)
 
     print(f"\nlogs: {LOGS.relative_to(TOP)}, {time.monotonic() - start:.0f} s")
     for name in tally.failed:
