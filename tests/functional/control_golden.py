@@ -49,6 +49,7 @@ def plain(text):
         text = re.sub(rf'("{name}"): (\d+|".*?")', r"\1: 0", text)
         text = re.sub(rf"^((?:\S+\.)?{name} +)\S.*$", r"\1#", text, flags=re.M)
     text = re.sub(r"\b(pid|build|for|up) [\d.]+( (?:ms|min))?", r"\1 #\2", text)
+    text = re.sub(r"\b(pid #) +", r"\1 ", text)  # the next column begins where the digits ended
     text = re.sub(r"\d+ calls", "# calls", text)
     text = re.sub(r"[\d.]+ [KMGT]?i?B, [\d.]+ [KMGT]?i?B free", "# KiB, # GiB free", text)
     return re.sub(r"[ \t]+$", "", text, flags=re.M)
