@@ -362,13 +362,6 @@ static void listener_auth_check(struct build *b, const struct config_listener *l
 			"listener '%s': trust has no effect without auth: trust",
 			l->name
 		);
-	if (l->protocol == LISTEN_FRAME && b->config->frame.keys == NULL)
-		report_add(
-			b->report,
-			build_line(b, l),
-			"listener '%s' takes protected frames and frame.keys names no key file",
-			l->name
-		);
 }
 
 static bool identity_established(const struct config_listener *l) {

@@ -377,8 +377,8 @@ const struct option config_options[] = {
 	BOOL("coap.echo", C, coap.echo, "yes", LIVE, "Ask an unproven source for an Echo (RFC 9175) before an answer that is larger than its request."),
 
 	SECTION("frame", "Protected frames (docs/protected-frame.md)."),
-	{.path = "frame.keys", .type = OPTION_SECRET_FILE, FIELD(C, frame.keys), .flags = LIVE, .help = "Key file, one line per key. Outside the lab other users must not be able to read it."},
-	NUMBER("frame.devices", C, frame.devices, 1, 1u << 26, "devices", "65536", 0, "Replay windows reserved."),
+	{.path = "frame.keys", .type = OPTION_SECRET_FILE, FIELD(C, frame.keys), .flags = LIVE, .help = "Key file, one line per key; its keys win over those of the device registry. Outside the lab other users must not be able to read it."},
+	NUMBER("frame.devices", C, frame.devices, 1, 1u << 26, "devices", "65536", 0, "Replay windows reserved, each with room for two keys of the device registry."),
 	DURATION("frame.receipt_delay", C, frame.receipt_delay_ms, 0, 60000, "ms", "200ms", LIVE, "Receipts are gathered for so long."),
 
 	SECTION("mqtt", "MQTT."),

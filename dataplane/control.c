@@ -77,6 +77,7 @@ int control_create(
 	uint16_t workers,
 	const uint64_t secret[2],
 	uint64_t epoch,
+	struct frame_devices *frames,
 	struct control **out
 ) {
 	struct control *c = calloc(1, sizeof(*c));
@@ -87,6 +88,7 @@ int control_create(
 	c->ban_devices_max = config->match.ban_devices_max;
 	c->workers = workers;
 	c->epoch = epoch;
+	c->frames = frames;
 	c->fd = -1;
 	if (tables_create(c, secret) != 0) {
 		control_destroy(c);

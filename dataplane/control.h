@@ -13,6 +13,7 @@
 struct auth_registry;
 struct config;
 struct control;
+struct frame_devices;
 struct generation_loader;
 struct memory_use;
 struct signatures;
@@ -21,12 +22,14 @@ struct status;
 struct why_box;
 
 // Reserves the table of control.devices entries, loads the snapshot of the state directory if there
-// is a good one, and makes a gate per worker. 0, -ENOMEM.
+// is a good one, and makes a gate per worker. The registry's frame keys go into `frames`, which
+// outlives it. 0, -ENOMEM.
 int control_create(
 	const struct config *c,
 	uint16_t workers,
 	const uint64_t secret[2],
 	uint64_t epoch,
+	struct frame_devices *frames,
 	struct control **out
 );
 // Saves the snapshot if it is old. Accepts NULL; after the workers have ended.

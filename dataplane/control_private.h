@@ -39,6 +39,7 @@ struct control {
 	struct blocks *blocks;
 	struct claims *claims;
 	struct auth_registry *passwords;
+	struct frame_devices *frames; // borrowed
 	struct flow_book *books[WORKERS_MAX];
 	struct flow_desk *desks[WORKERS_MAX];
 	struct control_question question, question_next;
@@ -72,7 +73,7 @@ struct control {
 	bool full; // the table, said once
 	bool blocks_old; // the file is older than the blocks
 	uint64_t claims_registry; // whose numbers the claim sets have
-	bool claims_open, claims_full, passwords_full;
+	bool claims_open, claims_full, passwords_full, frame_keys_full;
 	bool whole; // the transfer in progress replaces everything
 	struct device_report reports[CONTROL_REPORTS_PER_TURN];
 	_Alignas(8) uint8_t out[CHANNEL_MESSAGE_MAX];
@@ -122,6 +123,14 @@ void control_take_credentials(struct control *c, const struct channel_message *m
 void control_secrets_doubt(struct control *c, const struct channel_device *d);
 void control_secrets_whole(struct control *c); // everything follows
 void control_secrets_end(struct control *c); // of a transfer
+
+// --- control_frame_keys.c
+
+// Takes a credential that is a key of frames, 0 or -errno. Says once what does not fit.
+int control_frame_key(struct control *c, const struct channel_credential *k);
+void control_frame_keys_settle(struct control *c);
+// For the snapshot: the next key from *at on (0 at first); false at the end.
+bool control_frame_keys_next(const struct control *c, uint32_t *at, struct channel_credential *k);
 
 // --- control_blocks.c
 

@@ -5,6 +5,7 @@
 //   secrets.snapshot, mode 600: header { magic, sizes, counts, registry, version, crcs }, claims,
 //   credentials
 #include "dataplane/control_private.h"
+#include "dataplane/frame/registry_keys.h"
 #include "dataplane/log.h"
 
 #include <rte_hash_crc.h>
@@ -15,10 +16,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define LOG_SUBSYSTEM "control"
-#define SECRETS_MAGIC 0x3153544552434553u // "SECRETS1"
+#define SECRETS_MAGIC 0x3253544552434553u // "SECRETS2"
+#define SECRETS_MAGIC_1 0x3153544552434553u // the same without frame keys
 
 struct secrets_header {
 	uint64_t magic;
@@ -53,6 +56,8 @@ static struct view name_of(const void *name, uint8_t len) {
 static int credential_take(struct control *c, const struct channel_credential *k) {
 	struct view name = name_of(k->name, k->name_len);
 
+	if (k->kind == CREDENTIAL_HMAC || k->kind == CREDENTIAL_AES)
+		return control_frame_key(c, k);
 	if (k->kind != CREDENTIAL_PASSWORD)
 		return 0;
 	if (k->op == CHANNEL_REMOVE) {
@@ -67,7 +72,8 @@ void control_take_credentials(struct control *c, const struct channel_message *m
 	const struct channel_credential *list = m->elements;
 
 	for (uint16_t i = 0; i < m->count; i++)
-		if (credential_take(c, &list[i]) == -ENOSPC && !c->passwords_full) {
+		if (credential_take(c, &list[i]) == -ENOSPC && !c->passwords_full
+		    && list[i].kind == CREDENTIAL_PASSWORD) {
 			c->passwords_full = true;
 			log_error("too many passwords: %u, restart sluiced", AUTH_REGISTRY_MAX);
 		}
@@ -76,10 +82,12 @@ void control_take_credentials(struct control *c, const struct channel_message *m
 // Its credentials follow in the same transfer, if it has any.
 void control_secrets_doubt(struct control *c, const struct channel_device *d) {
 	auth_registry_doubt(c->passwords, name_of(d->name, d->name_len));
+	frame_registry_doubt(c->frames, name_of(d->name, d->name_len));
 }
 
 void control_secrets_whole(struct control *c) {
 	auth_registry_doubt_all(c->passwords);
+	frame_registry_doubt_all(c->frames);
 	// Another registry numbers its sets anew.
 	if (c->peer_registry_id == c->claims_registry)
 		return;
@@ -92,6 +100,7 @@ void control_secrets_end(struct control *c) {
 	c->claims_open = false;
 	if (auth_registry_settle(c->passwords) > 0)
 		device_table_standing_bump(c->table);
+	control_frame_keys_settle(c);
 }
 
 // --- the file
@@ -111,7 +120,8 @@ static void secrets_free(struct secrets *s) {
 
 static bool secrets_collect(const struct control *c, struct secrets *s) {
 	struct view name, secret;
-	uint32_t at = 0, room = auth_registry_count(c->passwords);
+	uint32_t at = 0, passwords = auth_registry_count(c->passwords);
+	uint32_t room = passwords + frame_registry_count(c->frames);
 
 	*s = (struct secrets) {0};
 	s->claims = calloc(CLAIM_PATTERNS_MAX, sizeof(s->claims[0]));
@@ -122,8 +132,8 @@ static bool secrets_collect(const struct control *c, struct secrets *s) {
 		if (++s->claim_count == CLAIM_PATTERNS_MAX)
 			break;
 	at = 0;
-	while (s->credential_count < room && auth_registry_next(c->passwords, &at, &name, &secret)
-	) {
+	while (s->credential_count < passwords
+	       && auth_registry_next(c->passwords, &at, &name, &secret)) {
 		struct channel_credential *k = &s->credentials[s->credential_count++];
 		k->kind = CREDENTIAL_PASSWORD;
 		k->name_len = (uint8_t)name.len;
@@ -131,6 +141,10 @@ static bool secrets_collect(const struct control *c, struct secrets *s) {
 		memcpy(k->name, name.p, name.len);
 		memcpy(k->bytes, secret.p, secret.len);
 	}
+	at = 0;
+	while (s->credential_count < room
+	       && control_frame_keys_next(c, &at, &s->credentials[s->credential_count]))
+		s->credential_count++;
 	return true;
 }
 
@@ -148,7 +162,8 @@ static int secrets_write(const struct control *c, const struct secrets *s) {
 	struct secrets_header h = {
 		.magic = SECRETS_MAGIC,
 		.registry_id = device_table_registry(c->table),
-		.version = device_table_version(c->table),
+		// What did not fit is asked for at the next start.
+		.version = c->frame_keys_full ? 0 : device_table_version(c->table),
 		.claim_size = sizeof(s->claims[0]),
 		.claims = s->claim_count,
 		.credential_size = sizeof(s->credentials[0]),
@@ -197,14 +212,26 @@ static bool elements_good(const struct secrets *s) {
 	return true;
 }
 
+// The counts are those of the file: no more is allocated than it has.
+static bool size_agrees(FILE *f, const struct secrets_header *h) {
+	struct stat st;
+	uint64_t size = sizeof(*h) + (uint64_t)h->claims * h->claim_size
+		+ (uint64_t)h->credentials * h->credential_size;
+
+	return fstat(fileno(f), &st) == 0 && (uint64_t)st.st_size == size;
+}
+
 static int secrets_read(FILE *f, struct secrets_header *h, struct secrets *s) {
-	if (fread(h, sizeof(*h), 1, f) != 1 || h->magic != SECRETS_MAGIC
+	if (fread(h, sizeof(*h), 1, f) != 1
+	    || (h->magic != SECRETS_MAGIC && h->magic != SECRETS_MAGIC_1)
 	    || h->crc_header
 		    != rte_hash_crc(h, offsetof(struct secrets_header, crc_header), UINT32_MAX)
 	    || h->claim_size != sizeof(s->claims[0])
 	    || h->credential_size != sizeof(s->credentials[0]) || h->claims > CLAIM_PATTERNS_MAX
-	    || h->credentials > AUTH_REGISTRY_MAX)
+	    || !size_agrees(f, h))
 		return -EBADMSG;
+	if (h->magic == SECRETS_MAGIC_1)
+		h->version = 0;
 	s->claims = calloc(h->claims + 1u, sizeof(s->claims[0]));
 	s->credentials = calloc(h->credentials + 1u, sizeof(s->credentials[0]));
 	if (s->claims == nullptr || s->credentials == nullptr)
@@ -241,11 +268,14 @@ void control_secrets_load(struct control *c) {
 		c->claims_registry = h.registry_id;
 		for (uint32_t i = 0; i < s.credential_count; i++)
 			(void)credential_take(c, &s.credentials[i]);
+		control_frame_keys_settle(c);
 		version_agree(c, &h);
 		log_notice(
-			"claims and credentials loaded claims=%" PRIu32 " passwords=%" PRIu32,
+			"claims and credentials loaded claims=%" PRIu32 " passwords=%" PRIu32
+			" frame_keys=%" PRIu32,
 			s.claim_count,
-			auth_registry_count(c->passwords)
+			auth_registry_count(c->passwords),
+			frame_registry_count(c->frames)
 		);
 	} else {
 		// Without them a device's claims deny: everything is asked for.

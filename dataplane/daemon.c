@@ -53,7 +53,8 @@ struct daemon {
 	struct clock clock;
 	struct adapters_shared shared;
 	struct listener_table *listeners;
-	struct frame_devices *frame_devices;
+	struct frame_devices
+		*frame_devices; // the registry's keys, even if no listener takes frames
 	uint64_t started_ns;
 	bool eal;
 	struct rte_mempool *pools[WORKERS_MAX];
@@ -163,6 +164,14 @@ static int workers_start(struct daemon *d, char *why, size_t why_len) {
 	return ret;
 }
 
+static bool takes_frames(const struct config *c) {
+	bool takes = c->frame.keys != nullptr;
+
+	for (uint32_t i = 0; i < c->listener_count && !takes; i++)
+		takes = c->listeners[i].protocol == LISTEN_FRAME;
+	return takes;
+}
+
 // What all workers read: names, secrets, listeners, keys.
 static int shared_start(struct daemon *d, char *why, size_t why_len) {
 	const struct config *c = d->config;
@@ -192,21 +201,27 @@ static int shared_start(struct daemon *d, char *why, size_t why_len) {
 		return ret;
 	}
 	s->listeners = d->listeners;
-	if (c->frame.keys != nullptr) {
-		snprintf(marks, sizeof(marks), "%s/replay-marks", c->state_dir);
-		ret = frame_devices_load(
-			c->frame.keys, marks, c->frame.devices, &d->frame_devices, why, why_len
-		);
-	}
-	s->frame_devices = d->frame_devices;
+	bool frames = takes_frames(c);
+	snprintf(marks, sizeof(marks), "%s/replay-marks", c->state_dir);
+	ret = frame_devices_load(
+		c->frame.keys,
+		frames ? marks : nullptr,
+		c->frame.devices,
+		&d->frame_devices,
+		why,
+		why_len
+	);
 	if (ret != 0)
 		return ret;
+	s->frame_devices = frames ? d->frame_devices : nullptr;
 	ret = device_states_configure(c, d->worker_count, s->secret, &s->states);
 	if (ret != 0) {
 		snprintf(why, why_len, "device states: %s: lower pipeline.devices", strerror(-ret));
 		return ret;
 	}
-	ret = control_create(c, d->worker_count, s->secret, s->appliance_epoch, &d->control);
+	ret = control_create(
+		c, d->worker_count, s->secret, s->appliance_epoch, d->frame_devices, &d->control
+	);
 	if (ret != 0) {
 		snprintf(why, why_len, "no memory for the device table");
 	} else {
@@ -222,7 +237,7 @@ static int loader_start(struct daemon *d, char *why, size_t why_len) {
 	const struct settings_env env = {
 		.base = d->config,
 		.workers = d->worker_count,
-		.frame_devices = d->frame_devices,
+		.frame_devices = d->shared.frame_devices,
 		.mqtt = d->shared.mqtt,
 		.secret = d->shared.secret,
 	};
@@ -380,7 +395,7 @@ static bool stop_requested(struct daemon *d) {
 }
 
 static void marks_flush(struct daemon *d) {
-	if (d->frame_devices == nullptr)
+	if (d->shared.frame_devices == nullptr)
 		return;
 	int ret = frame_devices_flush(d->frame_devices);
 	// Frames beyond their mark stay parked and are shed at their deadline: nothing is accepted
@@ -404,7 +419,7 @@ static int turn_ms(const struct daemon *d) {
 		return 1;
 	if (control_loading(d->control))
 		return LOADING_EVERY_MS;
-	return d->frame_devices != nullptr ? MARKS_EVERY_MS : SUPERVISE_MS;
+	return d->shared.frame_devices != nullptr ? MARKS_EVERY_MS : SUPERVISE_MS;
 }
 
 static void supervise(struct daemon *d, unsigned for_s) {
@@ -480,9 +495,9 @@ static void destroy(struct daemon *d) {
 	for (uint16_t p = 0; p < d->ports_open; p++)
 		port_close(&d->ports[p]);
 	listener_table_destroy(d->listeners);
-	frame_devices_destroy(d->frame_devices);
 	control_destroy(d->control);
 	signatures_destroy(d->shared.signatures);
+	frame_devices_destroy(d->frame_devices); // the snapshot has its keys
 	if (d->eal)
 		eal_stop();
 	free(d->status);

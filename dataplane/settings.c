@@ -91,6 +91,8 @@ static bool reserved(const struct settings_env *env, enum listener_protocol prot
 		return listens(env->base, LISTEN_COAP);
 	case LISTEN_MQTT:
 		return env->mqtt != nullptr;
+	case LISTEN_FRAME:
+		return env->frame_devices != nullptr;
 	default:
 		return true;
 	}
@@ -158,7 +160,7 @@ void settings_judge(
 	if (n > 4096) // nobody reads such a list; what cannot be looked at may not be called live
 		pending_note(out, "more options than can be compared");
 	listeners_judge(env, now, next, out);
-	if ((next->frame.keys == nullptr) != (env->frame_devices == nullptr))
+	if (next->frame.keys != nullptr && env->frame_devices == nullptr)
 		pending_note(out, "frame.keys");
 	if (next->egress.batch_records > base->egress.batch_records)
 		pending_note(out, "egress.batch_records");

@@ -38,7 +38,7 @@ struct settings {
 struct settings_env {
 	const struct config *base;
 	uint16_t workers;
-	struct frame_devices *frame_devices; // NULL: started without frame.keys
+	struct frame_devices *frame_devices; // NULL: started without protected frames
 	struct mqtt_shared *mqtt; // NULL: started without MQTT listeners
 	const uint64_t *secret; // SipHash key of this start
 };

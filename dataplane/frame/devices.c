@@ -88,11 +88,17 @@ const struct frame_key *frame_device_key(
 	const struct frame_devices *d,
 	const struct frame_device *dev,
 	uint8_t number,
-	enum frame_algorithm algorithm
+	enum frame_algorithm algorithm,
+	struct frame_key *copy
 ) {
 	const struct frame_keys *k = atomic_load_explicit(&d->keys, memory_order_acquire);
+	const struct frame_key *key = nullptr;
 
-	return frame_keys_find(k, dev->index, number, algorithm);
+	if (k != nullptr)
+		key = frame_keys_find(k, dev->index, number, algorithm);
+	if (key == nullptr && registry_key_copy(d->registry, dev->index, number, algorithm, copy))
+		key = copy;
+	return key;
 }
 
 void frame_keys_destroy(struct frame_keys *k) {
@@ -119,12 +125,14 @@ static int tables_reserve(struct frame_devices *d, uint32_t max) {
 	d->devices = pages_reserve(d->devices_bytes, false);
 	d->dirty_words = (max + 63) / 64;
 	d->dirty = calloc(d->dirty_words + 1, sizeof(*d->dirty));
-	return d->index != nullptr && d->devices != nullptr && d->dirty != nullptr ? 0 : -ENOMEM;
+	if (d->index == nullptr || d->devices == nullptr || d->dirty == nullptr)
+		return -ENOMEM;
+	return registry_keys_create(max, &d->registry);
 }
 
 // What is stored is seen, and granted.
-static void windows_start(struct frame_devices *d, uint32_t from) {
-	for (uint32_t i = from; i < d->device_count; i++) {
+static void windows_start(struct frame_devices *d) {
+	for (uint32_t i = d->started; i < d->device_count; i++) {
 		struct frame_device *dev = &d->devices[i];
 		memset(dev->seen, 0xff, sizeof(dev->seen));
 		dev->granted = dev->high;
@@ -133,6 +141,19 @@ static void windows_start(struct frame_devices *d, uint32_t from) {
 		dev->asked = dev->granted;
 		shared_mark_write(&dev->granted_shared, dev->granted);
 	}
+	registry_keys_release(d->registry, d->started, d->device_count);
+	d->started = d->device_count;
+}
+
+int frame_devices_start(struct frame_devices *d) {
+	int ret = 0;
+
+	if (d->device_count > d->started && d->marks_fd >= 0)
+		ret = mark_file_read(d, d->started);
+	for (uint32_t i = d->started; i < d->device_count && ret < 0; i++) // all has been seen
+		d->devices[i].high = (struct frame_mark) {UINT32_MAX, UINT64_MAX};
+	windows_start(d);
+	return ret;
 }
 
 int frame_devices_load(
@@ -147,12 +168,12 @@ int frame_devices_load(
 	struct frame_keys *keys = nullptr;
 	int ret = -ENOMEM;
 
-	snprintf(why, why_len, "%s: out of memory", keys_path);
+	snprintf(why, why_len, "frame.devices: out of memory");
 	if (d == nullptr)
 		return ret;
 	d->marks_fd = -1;
 	ret = tables_reserve(d, max);
-	if (ret == 0)
+	if (ret == 0 && keys_path != nullptr)
 		ret = key_file_load(d, keys_path, &keys, why, why_len);
 	if (ret == 0 && marks_path != nullptr)
 		ret = mark_file_open(d, marks_path, why, why_len);
@@ -161,7 +182,7 @@ int frame_devices_load(
 		frame_devices_destroy(d);
 		return ret;
 	}
-	windows_start(d, 0);
+	windows_start(d);
 	*out = d;
 	return 0;
 }
@@ -173,18 +194,17 @@ int frame_devices_reload(
 	char *why,
 	size_t why_len
 ) {
-	uint32_t known = d->device_count;
 	struct frame_keys *keys = nullptr;
-	int ret = key_file_load(d, keys_path, &keys, why, why_len);
+	int ret = 0;
+
+	if (keys_path != nullptr)
+		ret = key_file_load(d, keys_path, &keys, why, why_len);
 
 	// Devices that a failed load has added are started all the same: the next one finds them.
-	if (d->device_count > known && d->marks_fd >= 0 && mark_file_read(d, known) < 0) {
+	if (frame_devices_start(d) < 0) {
 		snprintf(why, why_len, "replay marks cannot be read");
 		ret = -EIO;
-		for (uint32_t i = known; i < d->device_count; i++) // all has been seen
-			d->devices[i].high = (struct frame_mark) {UINT32_MAX, UINT64_MAX};
 	}
-	windows_start(d, known);
 	if (ret < 0) {
 		frame_keys_destroy(keys);
 		return ret;
@@ -197,6 +217,7 @@ void frame_devices_destroy(struct frame_devices *d) {
 	if (d == nullptr)
 		return;
 	frame_keys_destroy((struct frame_keys *)(uintptr_t)atomic_load(&d->keys));
+	registry_keys_destroy(d->registry);
 	pages_give(d->devices, d->devices_bytes, false);
 	free(d->index);
 	free(d->dirty);

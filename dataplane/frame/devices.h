@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Devices that send protected frames: their keys, and how far each has come.
 //
-// Keys come from a key file (docs/protected-frame.md), one line per key:
+// Keys come from the device registry (registry_keys.h) and from a key file, one line per key
+// (docs/protected-frame.md); the file wins:
 //
 //   device-id  aes-128-gcm|hmac-sha-256  key-number  key-in-hex
 //
@@ -75,8 +76,9 @@ struct frame_device {
 	alignas(64) struct shared_mark granted_shared;
 };
 
-// `marks_path` NULL: marks live in memory only and everything is granted (tests, replay). More than
-// `max` devices are refused. 0 or -errno; `why` tells the operator what to do, without key bytes.
+// `keys_path` NULL: no key file. `marks_path` NULL: marks live in memory only and everything is
+// granted (tests, replay). More than `max` devices are refused. 0 or -errno; `why` tells the
+// operator what to do, without key bytes.
 int frame_devices_load(
 	const char *keys_path,
 	const char *marks_path,
@@ -87,9 +89,10 @@ int frame_devices_load(
 );
 void frame_devices_destroy(struct frame_devices *d); // accepts NULL; wipes the keys
 
-// Load the key file again while workers run: new keys hold at once, what every device has come to
-// stays. *replaced are the keys before, to be given to frame_keys_destroy() once no worker can be
-// reading them; after an error nothing has changed (except that places for new devices are taken).
+// Load the key file again (NULL: none any more) while workers run: new keys hold at once, what
+// every device has come to stays. *replaced are the keys before, to be given to
+// frame_keys_destroy() once no worker can be reading them; after an error nothing has changed
+// (except that places for new devices are taken).
 int frame_devices_reload(
 	struct frame_devices *d,
 	const char *keys_path,
@@ -116,14 +119,16 @@ struct frame_key {
 };
 
 uint32_t frame_devices_count(const struct frame_devices *d);
-// NULL if the device is not in the key file.
+// NULL if the device never had a key.
 struct frame_device *frame_device_lookup(const struct frame_devices *d, struct view id);
-// NULL if the device has no such key for that algorithm.
+// NULL if the device has no such key for that algorithm. One of the registry is copied to *copy,
+// which the caller wipes; one of the file stays where it is as long as its generation is held.
 const struct frame_key *frame_device_key(
 	const struct frame_devices *d,
 	const struct frame_device *dev,
 	uint8_t number,
-	enum frame_algorithm algorithm
+	enum frame_algorithm algorithm,
+	struct frame_key *copy
 );
 
 enum frame_seen : uint8_t {

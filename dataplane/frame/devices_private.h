@@ -29,9 +29,11 @@ struct frame_devices {
 	_Atomic(uint32_t) *index;
 	uint32_t index_mask;
 	uint32_t device_count; // [m]
+	uint32_t started; // [m] devices below have their windows
 	uint32_t device_max;
 	size_t devices_bytes;
-	_Atomic(const struct frame_keys *) keys; // [m>w]
+	_Atomic(const struct frame_keys *) keys; // [m>w] NULL: no key file
+	struct registry_keys *registry;
 	int marks_fd; // -1: in memory only
 	uint32_t mark_slots; // records in the file
 	uint32_t dirty_words;
@@ -50,6 +52,26 @@ void pages_give(void *p, size_t bytes, bool secret); // accepts NULL
 
 // Adds a device or finds it; NULL if there are already as many as were reserved.
 struct frame_device *frame_device_add(struct frame_devices *d, struct view id);
+
+// Reads the marks of the devices added since the last time, starts their windows and lets the
+// registry's keys for them be found. After -errno they accept nothing.
+int frame_devices_start(struct frame_devices *d);
+
+bool frame_key_len_valid(enum frame_algorithm algorithm, uint32_t len);
+
+// registry_keys.c
+int registry_keys_create(uint32_t devices, struct registry_keys **out);
+void registry_keys_destroy(struct registry_keys *r); // accepts NULL; wipes the keys
+// What was held back for devices from..to-1 is findable now.
+void registry_keys_release(struct registry_keys *r, uint32_t from, uint32_t to);
+// A consistent copy of a key of that device. Any thread.
+bool registry_key_copy(
+	const struct registry_keys *r,
+	uint32_t device,
+	uint8_t number,
+	enum frame_algorithm algorithm,
+	struct frame_key *out
+);
 
 // key_file.c: new keys in *out, their devices in `d`. 0 or -errno with `why`.
 int key_file_load(

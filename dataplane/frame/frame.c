@@ -120,8 +120,7 @@ static struct receipt_slot *receipt_for(
 	struct frame_adapter *f,
 	const struct datagram *d,
 	const struct frame *fr,
-	struct frame_device *dev,
-	const struct frame_key *with
+	struct frame_device *dev
 ) {
 	struct receipt_slot *s = nullptr;
 
@@ -135,8 +134,8 @@ static struct receipt_slot *receipt_for(
 	s->key = *d->key;
 	s->path = d->path;
 	s->dev = dev;
-	s->algorithm = with->algorithm;
-	s->key_number = with->number;
+	s->algorithm = fr->algorithm;
+	s->key_number = fr->key_number;
 	s->at = mark_of(fr);
 	s->request_len = d->len;
 	return s;
@@ -147,10 +146,9 @@ static void frame_accepted(
 	struct frame_adapter *f,
 	const struct datagram *d,
 	const struct frame *fr,
-	struct frame_device *dev,
-	const struct frame_key *with
+	struct frame_device *dev
 ) {
-	struct receipt_slot *s = receipt_for(f, d, fr, dev, with);
+	struct receipt_slot *s = receipt_for(f, d, fr, dev);
 
 	if ((fr->flags & FRAME_FLAG_QUERY) != 0) {
 		count(f, FRAME_QUERY);
@@ -175,10 +173,9 @@ static void frame_park(
 	struct frame_adapter *f,
 	const struct datagram *d,
 	const struct frame *fr,
-	struct frame_device *dev,
-	const struct frame_key *with
+	struct frame_device *dev
 ) {
-	if (park_add(&f->park, d, fr, dev, with)) {
+	if (park_add(&f->park, d, fr, dev)) {
 		count(f, FRAME_PARKED);
 		return;
 	}
@@ -195,21 +192,21 @@ static void frame_judge(
 	struct frame_adapter *f,
 	const struct datagram *d,
 	const struct frame *fr,
-	struct frame_device *dev,
-	const struct frame_key *with
+	struct frame_device *dev
 ) {
 	enum frame_seen seen = frame_window_accept(f->env.devices, dev, mark_of(fr));
 
 	if (seen == FRAME_FRESH)
-		frame_accepted(f, d, fr, dev, with);
+		frame_accepted(f, d, fr, dev);
 	else if (seen == FRAME_BEYOND_GRANT)
-		frame_park(f, d, fr, dev, with);
+		frame_park(f, d, fr, dev);
 	else
 		replayed(f, seen);
 }
 
 void frame_input(struct frame_adapter *f, const struct datagram *d) {
 	struct ledger_messages *ledger = f->env.adapter.ledger;
+	struct frame_key copy;
 	struct frame fr;
 
 	f->now_ns = d->now_ns;
@@ -229,14 +226,17 @@ void frame_input(struct frame_adapter *f, const struct datagram *d) {
 		return;
 	}
 	const struct frame_key *with =
-		frame_device_key(f->env.devices, dev, fr.key_number, fr.algorithm);
-	if (with == nullptr || !authentic(f, d, &fr, with)) {
+		frame_device_key(f->env.devices, dev, fr.key_number, fr.algorithm, &copy);
+	bool good = with != nullptr && authentic(f, d, &fr, with);
+	if (with == &copy)
+		crypto_wipe(&copy, sizeof(copy));
+	if (!good) {
 		count(f, with == nullptr ? FRAME_UNKNOWN_KEY : FRAME_BAD_TAG);
 		adapter_refused(ledger, REFUSE_PROTECTION);
 		return;
 	}
 	count(f, FRAME_AUTHENTIC);
-	frame_judge(f, d, &fr, dev, with);
+	frame_judge(f, d, &fr, dev);
 }
 
 void frame_done(void *adapter, uint32_t token, const struct verdict *v) {
@@ -251,10 +251,13 @@ void frame_done(void *adapter, uint32_t token, const struct verdict *v) {
 	receipt_schedule(&f->receipts, s, f->now_ns + f->receipt_delay_ns);
 }
 
-static bool
-receipt_seal(struct frame_adapter *f, const struct receipt_slot *s, uint8_t *out, uint32_t *len) {
-	const struct frame_key *with =
-		frame_device_key(f->env.devices, s->dev, s->key_number, s->algorithm);
+static bool receipt_seal_with(
+	struct frame_adapter *f,
+	const struct receipt_slot *s,
+	const struct frame_key *with,
+	uint8_t *out,
+	uint32_t *len
+) {
 	struct frame fr = {
 		.algorithm = s->algorithm,
 		.flags = FRAME_FLAG_REPLY,
@@ -264,10 +267,6 @@ receipt_seal(struct frame_adapter *f, const struct receipt_slot *s, uint8_t *out
 		.device = view_of(s->dev->id, s->dev->id_len),
 	};
 	struct frame_receipt r = {.highest = s->dev->acked_high, .bits = s->dev->acked_bits};
-	if (with == nullptr) { // taken away since: the device cannot check what we would send
-		count(f, FRAME_RECEIPT_NO_KEY);
-		return false;
-	}
 	const struct crypto_key key = crypto_key_of(with);
 	uint32_t header = frame_header_encode(&fr, out, RECEIPT_FRAME_MAX);
 	uint8_t *payload = out + header;
@@ -298,6 +297,22 @@ receipt_seal(struct frame_adapter *f, const struct receipt_slot *s, uint8_t *out
 	return true;
 }
 
+static bool
+receipt_seal(struct frame_adapter *f, const struct receipt_slot *s, uint8_t *out, uint32_t *len) {
+	struct frame_key copy;
+	const struct frame_key *with =
+		frame_device_key(f->env.devices, s->dev, s->key_number, s->algorithm, &copy);
+
+	if (with == nullptr) { // taken away since: the device cannot check what we would send
+		count(f, FRAME_RECEIPT_NO_KEY);
+		return false;
+	}
+	bool sealed = receipt_seal_with(f, s, with, out, len);
+	if (with == &copy)
+		crypto_wipe(&copy, sizeof(copy));
+	return sealed;
+}
+
 static void receipt_send(struct frame_adapter *f, const struct receipt_slot *s) {
 	uint8_t out[RECEIPT_FRAME_MAX];
 	uint32_t len = FRAME_HEADER_BYTES + s->dev->id_len + FRAME_RECEIPT_BYTES + FRAME_TAG_BYTES;
@@ -324,7 +339,7 @@ static void park_poll(struct frame_adapter *f) {
 			frame_window_accept(f->env.devices, p->dev, mark_of(&p->frame));
 		if (seen == FRAME_FRESH) {
 			p->state = PARK_PUSHED;
-			frame_accepted(f, &p->d, &p->frame, p->dev, p->with);
+			frame_accepted(f, &p->d, &p->frame, p->dev);
 		} else if (seen != FRAME_BEYOND_GRANT) {
 			p->state = PARK_FREE;
 			replayed(f, seen);

@@ -78,6 +78,12 @@ static bool number_of(struct view text, uint8_t *out) {
 	return v <= UINT8_MAX;
 }
 
+bool frame_key_len_valid(enum frame_algorithm algorithm, uint32_t len) {
+	if (algorithm == FRAME_AES_128_GCM)
+		return len == GCM_KEY_LEN;
+	return algorithm == FRAME_HMAC_SHA_256 && len >= HMAC_KEY_MIN && len <= FRAME_KEY_MAX;
+}
+
 // What is wrong with the words of a line, NULL if nothing is. Fills algorithm, number and bytes.
 static const char *key_parse(const struct view words[WORDS], struct frame_key *key) {
 	if (!device_id_valid(words[WORD_DEVICE]))
@@ -92,11 +98,11 @@ static const char *key_parse(const struct view words[WORDS], struct frame_key *k
 		return "the key number is not 0..255";
 	if (!unhex(words[WORD_KEY], key))
 		return "the key is not hexadecimal";
-	if (key->algorithm == FRAME_AES_128_GCM && key->len != GCM_KEY_LEN)
-		return "an aes-128-gcm key has 32 hexadecimal digits";
-	if (key->algorithm == FRAME_HMAC_SHA_256 && key->len < HMAC_KEY_MIN)
-		return "an hmac-sha-256 key has 32 to 128 hexadecimal digits";
-	return nullptr;
+	if (frame_key_len_valid(key->algorithm, key->len))
+		return nullptr;
+	return key->algorithm == FRAME_AES_128_GCM
+		? "an aes-128-gcm key has 32 hexadecimal digits"
+		: "an hmac-sha-256 key has 32 to 128 hexadecimal digits";
 }
 
 static const char *line_load(struct frame_devices *d, struct frame_keys *k, struct view line) {

@@ -21,6 +21,7 @@
 
 #define RECORD_BYTES 128
 #define COPY_OFFSET 80
+#define RECORDS_PER_READ 256
 
 static const char magic[RECORD_BYTES] = "sluice replay marks 1\n";
 static const uint64_t sum_key[2] = {0x736c756963652d6d, 0x61726b732d737563};
@@ -94,17 +95,19 @@ record_take(struct frame_devices *d, uint32_t from, uint32_t slot, const struct 
 }
 
 int mark_file_read(struct frame_devices *d, uint32_t from) {
-	struct mark_record r;
+	struct mark_record r[RECORDS_PER_READ];
 
-	for (uint32_t slot = 0;; slot++) {
-		ssize_t n = pread(d->marks_fd, &r, sizeof(r), record_offset(slot));
+	for (uint32_t slot = 0;;) {
+		ssize_t n = pread(d->marks_fd, r, sizeof(r), record_offset(slot));
 		if (n < 0)
 			return -errno;
-		if (n < (ssize_t)sizeof(r)) {
+		uint32_t whole = (uint32_t)((size_t)n / sizeof(r[0]));
+		if (whole == 0) {
 			d->mark_slots = slot; // a record cut short is written again
 			return 0;
 		}
-		record_take(d, from, slot, &r);
+		for (uint32_t i = 0; i < whole; i++)
+			record_take(d, from, slot++, &r[i]);
 	}
 }
 

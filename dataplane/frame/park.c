@@ -25,8 +25,7 @@ bool park_add(
 	struct park *p,
 	const struct datagram *d,
 	const struct frame *f,
-	struct frame_device *dev,
-	const struct frame_key *with
+	struct frame_device *dev
 ) {
 	if (p->count == PARK_SLOTS || d->len > PARK_BYTES)
 		return false;
@@ -41,7 +40,6 @@ bool park_add(
 	s->frame.device = moved(f->device, d->bytes, s->bytes);
 	s->frame.payload = moved(f->payload, d->bytes, s->bytes);
 	s->dev = dev;
-	s->with = with;
 	s->state = PARK_WAITING;
 	return true;
 }

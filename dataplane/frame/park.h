@@ -19,7 +19,6 @@ struct parked {
 	struct flow_key key;
 	struct frame frame; // views into bytes; the payload is in the clear
 	struct frame_device *dev;
-	const struct frame_key *with;
 	enum park_state state;
 	uint8_t bytes[PARK_BYTES];
 };
@@ -38,8 +37,7 @@ bool park_add(
 	struct park *p,
 	const struct datagram *d,
 	const struct frame *f,
-	struct frame_device *dev,
-	const struct frame_key *with
+	struct frame_device *dev
 );
 
 static inline struct parked *park_at(struct park *p, uint32_t i) {

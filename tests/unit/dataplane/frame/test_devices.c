@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 static struct frame_devices *devices;
+static struct frame_key scratch;
 static char why[256];
 
 static int setup(void **) {
@@ -59,16 +60,17 @@ static void keys_by_device_number_and_algorithm(void **) {
 	load();
 	assert_int_equal(frame_devices_count(devices), 2);
 	assert_null(dev("dev-3"));
-	const struct frame_key *k = frame_device_key(devices, dev("dev-1"), 0, FRAME_AES_128_GCM);
+	const struct frame_key *k =
+		frame_device_key(devices, dev("dev-1"), 0, FRAME_AES_128_GCM, &scratch);
 	assert_non_null(k);
 	assert_memory_equal(k->bytes, "\x00\x01\x02\x03", 4);
 	const struct frame_key *other =
-		frame_device_key(devices, dev("dev-1"), 1, FRAME_AES_128_GCM);
+		frame_device_key(devices, dev("dev-1"), 1, FRAME_AES_128_GCM, &scratch);
 	assert_memory_equal(other->bytes, "\xff\xee", 2);
 	assert_true(other->id != k->id);
-	assert_null(frame_device_key(devices, dev("dev-1"), 0, FRAME_HMAC_SHA_256));
-	assert_null(frame_device_key(devices, dev("dev-1"), 2, FRAME_AES_128_GCM));
-	k = frame_device_key(devices, dev("dev-2"), 1, FRAME_HMAC_SHA_256);
+	assert_null(frame_device_key(devices, dev("dev-1"), 0, FRAME_HMAC_SHA_256, &scratch));
+	assert_null(frame_device_key(devices, dev("dev-1"), 2, FRAME_AES_128_GCM, &scratch));
+	k = frame_device_key(devices, dev("dev-2"), 1, FRAME_HMAC_SHA_256, &scratch);
 	assert_int_equal(k->len, 32);
 }
 
