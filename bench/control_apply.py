@@ -11,7 +11,7 @@ transfer: the first whole transfer; `apply` is sluiced's time from its first mes
 change: PATCH of a random device's state, one after the other. `answer` is the caller's time from the
     request to the answer with applied "yes" (commit with fsync, channel, table, ACK), `apply` the
     apply_ns of the ACK. `snapshot` is the worst moment: changes 3 s after the one before, when sluiced's
-    housekeeping writes its snapshot of the whole table and takes no messages meanwhile.
+    housekeeping writes its snapshot of the whole table.
 session: from the PATCH that suspends a device to the end of its live MQTT session (a password user), as
     its socket sees it: alone, and one of --sessions.
 
@@ -95,14 +95,16 @@ def answered(lab, api):
 
 def changes(lab, api, devices, count, pauses):
     answers, applies = [], []
+    rested = time.monotonic()
     while len(answers) < count:
         i = random.randrange(devices)
         for state in ("suspended", "active"):
-            time.sleep(random.uniform(*pauses))
+            time.sleep(max(0, rested + random.uniform(*pauses) - time.monotonic()))
             begin = time.perf_counter()
             set_state(api, i, state)
             answered(lab, api)
             answers.append((time.perf_counter() - begin) * 1e3)
+            rested = time.monotonic()
             applies.append(lab.call("GET", "/v1/status")[1]["data_plane"]["apply_ns"] / 1e6)
     return {"answer": figures(answers), "apply": figures(applies)}
 

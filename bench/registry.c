@@ -129,7 +129,7 @@ int main(int argc, char **argv) {
 	double change = change_ms(r, t);
 	double lookup = lookup_ns(t, devices);
 	double begin = now_s();
-	if (device_table_save(t, snapshot) < 0)
+	if (device_table_save(t, snapshot, NULL, NULL) < 0)
 		return 1;
 	double save_s = now_s() - begin;
 	begin = now_s();

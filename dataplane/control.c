@@ -114,7 +114,7 @@ void control_destroy(struct control *c) {
 	if (c == nullptr)
 		return;
 	if (c->snapshot_due_ns != 0)
-		control_snapshot_save(c);
+		control_snapshot_save(c, false);
 	if (c->fd >= 0)
 		close(c->fd);
 	control_text_end(c);
@@ -360,5 +360,5 @@ void control_turn(
 	if (c->greeted && fresh)
 		control_counters_send(c, s, balanced);
 	if (c->snapshot_due_ns != 0 && control_monotonic_ns() >= c->snapshot_due_ns)
-		control_snapshot_save(c);
+		control_snapshot_save(c, true);
 }

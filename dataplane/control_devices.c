@@ -5,10 +5,12 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <string.h>
 
 #define LOG_SUBSYSTEM "control"
 #define SNAPSHOT_AFTER_NS 3000000000ull // after the last change
+#define SNAPSHOT_TRIES 8 // given up for a message; the next is written to the end
 
 void control_snapshot_load(struct control *c) {
 	int ret = device_table_load(c->table, c->snapshot_path);
@@ -29,11 +31,24 @@ void control_snapshot_load(struct control *c) {
 		log_error("registry snapshot %s: %s", c->snapshot_path, strerror(-ret));
 }
 
-void control_snapshot_save(struct control *c) {
-	int ret = device_table_save(c->table, c->snapshot_path);
+static bool message_waits(void *context) {
+	const struct control *c = context;
+	struct pollfd p = {.fd = c->fd, .events = POLLIN};
 
+	return c->fd >= 0 && poll(&p, 1, 0) > 0;
+}
+
+void control_snapshot_save(struct control *c, bool give_way) {
+	bool patient = give_way && c->snapshot_tries < SNAPSHOT_TRIES;
+	int ret = device_table_save(c->table, c->snapshot_path, patient ? message_waits : NULL, c);
+
+	if (ret == -ECANCELED) {
+		c->snapshot_tries++;
+		c->snapshot_due_ns = control_monotonic_ns() + SNAPSHOT_AFTER_NS;
+		return;
+	}
 	control_secrets_save(c);
-
+	c->snapshot_tries = 0;
 	c->snapshot_due_ns = 0;
 	if (ret < 0)
 		log_error("registry snapshot %s: %s", c->snapshot_path, strerror(-ret));

@@ -57,6 +57,7 @@ struct control {
 	bool greeted;
 	uint64_t seq;
 	uint64_t connect_due_ns, report_due_ns, snapshot_due_ns;
+	unsigned snapshot_tries; // given up since the last that was written
 	uint64_t peer_registry_id;
 	uint64_t began_ns; // of the transfer in progress
 	struct loading loading;
@@ -110,7 +111,8 @@ bool control_send(
 // --- control_devices.c
 
 void control_snapshot_load(struct control *c);
-void control_snapshot_save(struct control *c);
+// `give_way`: put off for later if a message comes meanwhile.
+void control_snapshot_save(struct control *c, bool give_way);
 void control_take_registry(struct control *c, const struct channel_message *m);
 
 // --- control_secrets.c: claims and credentials

@@ -46,7 +46,13 @@ static bool block_write(FILE *f, const struct block *b, uint32_t n) {
 		&& fwrite(&crc, sizeof(crc), 1, f) == 1;
 }
 
-static int devices_write(const struct device_table *t, FILE *f, struct block *b) {
+static int devices_write(
+	const struct device_table *t,
+	FILE *f,
+	struct block *b,
+	bool (*stop)(void *),
+	void *context
+) {
 	struct snapshot_header h = {
 		.magic = SNAPSHOT_MAGIC,
 		.element = sizeof(struct channel_device),
@@ -64,18 +70,25 @@ static int devices_write(const struct device_table *t, FILE *f, struct block *b)
 			continue;
 		if (!block_write(f, b, n))
 			return -EIO;
+		if (stop != NULL && stop(context))
+			return -ECANCELED;
 		n = 0;
 	}
 	return n == 0 || block_write(f, b, n) ? 0 : -EIO;
 }
 
-int device_table_save(struct device_table *t, const char *path) {
+int device_table_save(
+	struct device_table *t,
+	const char *path,
+	bool (*stop)(void *),
+	void *context
+) {
 	struct block *b = malloc(sizeof(*b));
 	struct durable_file f;
 	int ret = b != NULL ? durable_file_begin(&f, path, 0600) : -ENOMEM;
 
 	if (ret == 0) {
-		ret = devices_write(t, f.stream, b);
+		ret = devices_write(t, f.stream, b, stop, context);
 		if (ret == 0)
 			ret = durable_file_commit(&f);
 		else

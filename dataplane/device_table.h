@@ -144,6 +144,13 @@ uint32_t device_table_behind(
 bool device_table_next(const struct device_table *t, uint32_t *at, struct channel_device *out);
 
 // Snapshot file (device_snapshot.c): written aside, flushed, renamed. Load checks magic, size and
-// CRCs and changes nothing unless all of it is good: -EBADMSG.
-int device_table_save(struct device_table *t, const char *path);
+// CRCs and changes nothing unless all of it is good: -EBADMSG. A million devices take longer to
+// write than a change may wait: `stop` is asked every 512 devices, and if true the file stays as it
+// was: -ECANCELED. NULL: to the end.
+int device_table_save(
+	struct device_table *t,
+	const char *path,
+	bool (*stop)(void *context),
+	void *context
+);
 int device_table_load(struct device_table *t, const char *path);

@@ -179,7 +179,7 @@ static void a_snapshot_comes_back_and_a_broken_one_changes_nothing(void **) {
 		put(name, i % 2 ? DEVICE_ACTIVE : DEVICE_SUSPENDED);
 	}
 	device_table_at(t, 77, 1234);
-	assert_int_equal(device_table_save(t, path), 0);
+	assert_int_equal(device_table_save(t, path, NULL, NULL), 0);
 	teardown(NULL);
 	setup(NULL);
 	put("stale", DEVICE_ACTIVE);
@@ -211,6 +211,54 @@ static void a_snapshot_comes_back_and_a_broken_one_changes_nothing(void **) {
 	fclose(f);
 	unlink(path);
 	assert_int_equal(device_table_load(t, path), -ENOENT);
+}
+
+static bool at_once(void *asked) {
+	++*(int *)asked;
+	return true;
+}
+
+static bool never(void *asked) {
+	++*(int *)asked;
+	return false;
+}
+
+static void a_snapshot_given_up_leaves_the_one_before(void **) {
+	char path[] = "/tmp/devices.XXXXXX", part[sizeof(path) + 5];
+	char name[16];
+	int asked = 0;
+
+	close(mkstemp(path));
+	snprintf(part, sizeof(part), "%s.part", path);
+	put("before", DEVICE_ACTIVE);
+	device_table_at(t, 77, 1);
+	// Few devices do not ask.
+	assert_int_equal(device_table_save(t, path, at_once, &asked), 0);
+	assert_int_equal(asked, 0);
+	for (int i = 0; i < 899; i++) {
+		snprintf(name, sizeof(name), "d%d", i);
+		put(name, DEVICE_ACTIVE);
+	}
+	device_table_at(t, 77, 2);
+	assert_int_equal(device_table_save(t, path, at_once, &asked), -ECANCELED);
+	assert_int_equal(asked, 1);
+	assert_int_equal(access(part, F_OK), -1);
+	assert_int_equal(device_table_count(t), 900);
+	teardown(NULL);
+	setup(NULL);
+	assert_int_equal(device_table_load(t, path), 0);
+	assert_int_equal(device_table_count(t), 1);
+	assert_int_equal(device_table_version(t), 1);
+	for (int i = 0; i < 899; i++) {
+		snprintf(name, sizeof(name), "d%d", i);
+		put(name, DEVICE_ACTIVE);
+	}
+	asked = 0;
+	assert_int_equal(device_table_save(t, path, never, &asked), 0);
+	assert_int_equal(asked, 1);
+	assert_int_equal(device_table_load(t, path), 0);
+	assert_int_equal(device_table_count(t), 900);
+	unlink(path);
 }
 
 static atomic_bool done;
@@ -319,6 +367,7 @@ int main(void) {
 		TEST(connections_are_counted_bounded_and_reported),
 		TEST(standing_changes_when_somebody_may_send_no_more),
 		TEST(a_snapshot_comes_back_and_a_broken_one_changes_nothing),
+		TEST(a_snapshot_given_up_leaves_the_one_before),
 		TEST(readers_never_miss_what_is_there),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
