@@ -21,6 +21,7 @@ python3 - "$RUN/sluice.yaml" <<'PY'
 import sys, yaml
 path = sys.argv[1]
 c = yaml.safe_load(open(path))
+c.pop("profile_files")  # theirs go to the route that is not here
 profiles = {p["name"]: p for p in c["profiles"]}
 for route, port in (("packed", 1884), ("single", 1885)):
     c["profiles"].append(dict(profiles["by-path"], name=route, route=route))

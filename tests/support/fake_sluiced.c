@@ -119,16 +119,16 @@ static void flows(const struct channel_message *m) {
 static void letters(const struct channel_message *m) {
 	static const char *const answers[LETTERS_OP_COUNT] = {
 		[LETTERS_LIST] =
-			"{\"letters\":[{\"id\":\"0/42\",\"arrival_ns\":1790000000000000000,"
-			"\"device\":\"pump-1\",\"reason\":\"malformed\",\"bytes\":12,"
-			"\"transport\":\"udp\",\"replays\":0,\"replayed\":false}],\"scanned\":7}",
+			("{\"letters\":[{\"id\":\"0/42\",\"arrival_ns\":1790000000000000000,"
+			 "\"device\":\"pump-1\",\"reason\":\"malformed\",\"bytes\":12,"
+			 "\"transport\":\"udp\",\"replays\":0,\"replayed\":false}],\"scanned\":7}"),
 		[LETTERS_SHOW] =
-			"{\"letters\":[{\"id\":\"0/42\",\"arrival_ns\":1790000000000000000,"
-			"\"bytes\":12,\"replays\":0,\"replayed\":false,"
-			"\"letter\":{\"original\":\"eA==\"}}],\"scanned\":1}",
+			("{\"letters\":[{\"id\":\"0/42\",\"arrival_ns\":1790000000000000000,"
+			 "\"bytes\":12,\"replays\":0,\"replayed\":false,"
+			 "\"letter\":{\"original\":\"eA==\"}}],\"scanned\":1}"),
 		[LETTERS_REPLAY] =
-			"{\"scanned\":7,\"sent\":1,\"accepted\":1,\"refused\":0,\"shed\":0,"
-			"\"skipped\":0,\"waiting\":0}",
+			("{\"scanned\":7,\"sent\":1,\"accepted\":1,\"refused\":0,\"shed\":0,"
+			 "\"skipped\":0,\"waiting\":0}"),
 	};
 	const struct channel_letters *q = m->elements;
 	struct channel_text *t = element();
