@@ -75,6 +75,8 @@ void rules_rollback(struct control *c, struct request *q, struct reply *r);
 void rules_versions(struct control *c, struct request *q, struct reply *r);
 // First version from the files, if there is none yet or somebody changed them by hand.
 void rules_adopt(struct control *c);
+void topic_check(struct control *c, struct request *q, struct reply *r);
+void topic_create(struct control *c, struct request *q, struct reply *r);
 
 void status_show(struct control *c, struct request *q, struct reply *r);
 void counters_show(struct control *c, struct request *q, struct reply *r);

@@ -48,6 +48,8 @@ const struct route routes[] = {
 	{"GET", "/v1/dead-letters", VIEW, false, "List dead letters", letter_list},
 	{"GET", "/v1/dead-letters/{}/{}", VIEW, false, "Show a dead letter with its original bytes", letter_show},
 	{"POST", "/v1/dead-letters/replay", OPER, true, "Send dead letters through the pipeline again", letter_replay},
+	{"GET", "/v1/topics", VIEW, false, "Check the topics in Kafka, each with what to do", topic_check},
+	{"POST", "/v1/topics", OPER, true, "Create a topic in Kafka", topic_create},
 	{"GET", "/v1/ca", VIEW, false, "The CA certificates", ca_show},
 	{"POST", "/v1/ca", OPER, true, "Make a CA", ca_init},
 	{"POST", "/v1/ca/request", OPER, true, "A request for the next issuing certificate, for a CA elsewhere", ca_request_make},

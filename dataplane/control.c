@@ -263,6 +263,9 @@ static void message_take(struct control *c, const struct channel_message *m) {
 	case CHANNEL_LETTERS:
 		control_take_letters(c, m);
 		break;
+	case CHANNEL_TOPICS:
+		control_take_topics(c, m);
+		break;
 	case CHANNEL_WHY:
 		control_take_why(c, m);
 		break;
@@ -349,6 +352,7 @@ void control_turn(
 		read_messages(c);
 	control_loading_turn(c);
 	control_letters_turn(c);
+	control_topics_turn(c);
 	control_why_turn(c);
 	control_text_turn(c);
 	control_blocks_turn(c);

@@ -26,7 +26,7 @@ void control_take_letters(struct control *c, const struct channel_message *m) {
 }
 
 void control_letters_turn(struct control *c) {
-	struct letters_answer a;
+	struct errand_answer a;
 
 	if (c->letters == nullptr || c->text != nullptr || !letters_answered(c->letters, &a))
 		return;

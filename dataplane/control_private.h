@@ -10,6 +10,7 @@
 #include "dataplane/letters/letters.h"
 #include "dataplane/loading.h"
 #include "dataplane/mqtt/auth_registry.h"
+#include "dataplane/topics.h"
 #include "dataplane/why.h"
 
 #include <stdbool.h>
@@ -64,6 +65,8 @@ struct control {
 	uint64_t number; // of the configuration in force, 0: the file of the start
 	struct letters *letters; // borrowed; nullptr in a replay
 	bool letters_busy; // a request is being worked on
+	struct topics *topics; // borrowed; nullptr in a replay
+	bool topics_busy;
 	struct why_box *why; // borrowed, one per worker; nullptr in a replay
 	uint64_t why_seq; // of the question in progress, 0: none
 	uint64_t why_until_ns;
@@ -152,6 +155,11 @@ void control_loading_turn(struct control *c); // acknowledges what has come to a
 
 void control_take_letters(struct control *c, const struct channel_message *m);
 void control_letters_turn(struct control *c);
+
+// --- control_topics.c
+
+void control_take_topics(struct control *c, const struct channel_message *m);
+void control_topics_turn(struct control *c);
 
 // --- control_text.c
 

@@ -17,6 +17,7 @@
 #include "dataplane/privileges.h"
 #include "dataplane/signatures.h"
 #include "dataplane/status.h"
+#include "dataplane/topics.h"
 #include "dataplane/why.h"
 #include "dataplane/worker.h"
 #include "pipelines/device_state.h"
@@ -69,6 +70,7 @@ struct daemon {
 	struct control *control;
 	struct config_loader *loader;
 	struct letters *letters;
+	struct topics *topics;
 };
 
 struct config *daemon_load_config(const char *path) {
@@ -274,6 +276,10 @@ static int letters_start(struct daemon *d, char *why, size_t why_len) {
 		ret = letters_create(d->config, d->shared.letters, &d->letters, why, why_len);
 	if (ret == 0)
 		control_letters(d->control, d->letters);
+	if (ret == 0 && (ret = topics_create(d->config, &d->topics)) != 0)
+		snprintf(why, why_len, "out of memory");
+	if (ret == 0)
+		control_topics(d->control, d->topics);
 	if (ret == 0)
 		control_why(d->control, d->shared.why);
 	return ret;
@@ -482,6 +488,7 @@ static void stop(struct daemon *d) {
 
 static void destroy(struct daemon *d) {
 	letters_destroy(d->letters);
+	topics_destroy(d->topics);
 	egress_destroy(d->egress);
 	for (uint16_t w = 0; w < d->worker_count; w++)
 		worker_destroy(d->workers[w]);

@@ -13,6 +13,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// A producer's batches shrink to what the topic takes, but not below BATCH_MIN.
+#define BATCH_OVERHEAD 1024 // room for a batch header beside the records
+#define BATCH_MIN 16384
+
 struct config;
 
 struct topic_facts {

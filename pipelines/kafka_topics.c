@@ -13,7 +13,7 @@
 
 #define SETTINGS_TIMEOUT_MS 3000
 
-static int client_create(const struct config *c, rd_kafka_t **out, char *why, size_t why_len) {
+int kafka_client_create(const struct config *c, rd_kafka_t **out, char *why, size_t why_len) {
 	rd_kafka_conf_t *conf;
 	char text[256];
 
@@ -165,7 +165,7 @@ static int topics_take(
 }
 
 static int topics_declare(
-	struct config *c,
+	const struct config *c,
 	rd_kafka_t *rk,
 	rd_kafka_topic_t **topics,
 	char *why,
@@ -215,9 +215,8 @@ static int topics_ask(
 	return ret;
 }
 
-// Everything Kafka has to say about our topics.
-static int topics_describe(
-	struct config *c,
+int kafka_topics_describe(
+	const struct config *c,
 	struct kafka_describe *d,
 	unsigned timeout_ms,
 	char *why,
@@ -228,7 +227,7 @@ static int topics_describe(
 
 	if (topics == nullptr)
 		return -ENOMEM;
-	int ret = client_create(c, &rk, why, why_len);
+	int ret = kafka_client_create(c, &rk, why, why_len);
 	if (ret == 0) {
 		ret = topics_declare(c, rk, topics, why, why_len);
 		if (ret == 0)
@@ -254,7 +253,7 @@ static int kafka_resolve(
 
 	int ret = kafka_describe_init(&describe, c);
 	if (ret == 0)
-		ret = topics_describe(c, &describe, timeout_ms, why, why_len);
+		ret = kafka_topics_describe(c, &describe, timeout_ms, why, why_len);
 	if (ret == 0)
 		ret = topics_take(c, describe.facts, m, why, why_len);
 	kafka_describe_fini(&describe);

@@ -13,9 +13,6 @@
 #define RECHECK_NS (300 * NS_PER_S)
 #define RETRY_FIRST_NS (NS_PER_S / 50)
 #define RETRY_NS NS_PER_S
-// Room for a batch header beside the records.
-#define BATCH_OVERHEAD 1024
-#define BATCH_MIN 16384
 
 enum topic_verdict { TOPIC_GOOD, TOPIC_WEAK, TOPIC_UNFIT, TOPIC_UNKNOWN };
 

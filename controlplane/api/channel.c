@@ -88,6 +88,10 @@ static bool letters_ok(const struct channel_letters *l) {
 		&& l->partition >= -1 && TERMINATED(l->reason);
 }
 
+static bool topics_ok(const struct channel_topics *t) {
+	return t->op < TOPICS_OP_COUNT && TERMINATED(t->name);
+}
+
 static bool generation_ok(const struct channel_generation *g) {
 	return g->kind < GENERATION_KIND_COUNT && TERMINATED(g->path);
 }
@@ -125,6 +129,8 @@ static bool element_ok(enum channel_type type, const void *e) {
 		return ((const struct channel_why *)e)->device_len <= CHANNEL_NAME_MAX;
 	case CHANNEL_LETTERS:
 		return letters_ok(e);
+	case CHANNEL_TOPICS:
+		return topics_ok(e);
 	case CHANNEL_TEXT:
 		return ((const struct channel_text *)e)->len
 			<= sizeof(((const struct channel_text *)e)->bytes);
@@ -146,6 +152,7 @@ static bool is_single(enum channel_type type) {
 	case CHANNEL_FLOW_ACTION:
 	case CHANNEL_WHY:
 	case CHANNEL_LETTERS:
+	case CHANNEL_TOPICS:
 		return true;
 	default:
 		return false;

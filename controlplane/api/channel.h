@@ -42,7 +42,8 @@
 	X(CHANNEL_WHY, "why", struct channel_why)                                                  \
 	X(CHANNEL_LETTERS, "letters", struct channel_letters)                                      \
 	X(CHANNEL_TEXT, "text", struct channel_text)                                               \
-	X(CHANNEL_BLOCKS, "blocks", struct channel_block)
+	X(CHANNEL_BLOCKS, "blocks", struct channel_block)                                          \
+	X(CHANNEL_TOPICS, "topics", struct channel_topics)
 
 enum channel_type : uint16_t {
 	CHANNEL_NONE, // 0 is no message
@@ -329,6 +330,19 @@ struct channel_letters {
 	char reason[32]; // reason or detail; empty: any
 };
 static_assert(sizeof(struct channel_letters) == 128);
+
+enum topics_op : uint8_t { TOPICS_CHECK, TOPICS_CREATE, TOPICS_OP_COUNT };
+
+// Kafka's topics: are those of the configuration fit, make one. Answered by a JSON document in TEXT
+// messages, or by an ACK with what is wrong.
+struct channel_topics {
+	uint8_t op;
+	uint8_t reserved[3];
+	uint32_t partitions; // CREATE; 0: as many as the data plane keeps for it
+	uint32_t replicas; // CREATE
+	char name[252]; // CREATE; Kafka allows 249 bytes
+};
+static_assert(sizeof(struct channel_topics) == 264);
 
 // A piece of an answer; the last message has FLAG_LAST.
 struct channel_text {

@@ -176,6 +176,17 @@ const struct command commands[] = {
 		.options = {{"device", NULL, "NAME", OPT_LOCAL, "Those of a device."}, {"reason", NULL, "REASON", OPT_LOCAL, "Those with this reason or detail."}, {"all", NULL, NULL, OPT_LOCAL, "All of them."}, {"limit", NULL, "N", OPT_LOCAL, "At most N."}, {"scan", NULL, "N", OPT_LOCAL, "Messages to look at per partition (10000)."}, {"again", NULL, NULL, OPT_LOCAL, "Also those that were replayed before."}},
 		.examples = {"sluicectl dlq replay 0/42", "sluicectl dlq replay --reason out-of-range"}},
 
+	{"topic", "check", "", "Are the topics of the configuration in Kafka fit for what an acknowledgement promises?",
+		.detail = "sluiced asks Kafka as the user it writes with. fit; grown: more partitions than the devices are pinned to; weak: fewer than 3 replicas, min.insync.replicas below 2, unclean elections, too small messages, or settings nobody may read; shrunk; denied: the user may not describe or write; missing.",
+		.method = "GET", .path = "/v1/topics", .list = "topics",
+		.columns = {{"name", "TOPIC", 't'}, {"verdict", "VERDICT", 't'}, {"partitions", "PARTITIONS", 'n'}, {"pinned", "PINNED", 'n'}, {"replicas", "REPLICAS", 'n'}, {"min_insync_replicas", "MIN INSYNC", 'n'}, {"unclean_election", "UNCLEAN", 't'}, {"message_bytes_max", "MESSAGE", 'b'}, {"may_describe", "DESCRIBE", 't'}, {"may_write", "WRITE", 't'}, {"what_to_do", "WHAT TO DO", 't'}},
+		.examples = {"sluicectl topic check", "sluicectl topic check --json | jq '.topics[] | select(.verdict != \"fit\")'"}},
+	{"topic", "create", "NAME", "Create a topic in Kafka that is fit: replicated, min.insync.replicas 2, no unclean elections",
+		.detail = "sluiced asks Kafka as the user it writes with, so it has to run: before its first start use Kafka's own tools. Partitions are those of the configuration unless --partitions.",
+		.method = "POST", .path = "/v1/topics",
+		.options = {{"partitions", NULL, "N", OPT_NUMBER, "Partitions (as configured)."}, {"replicas", NULL, "N", OPT_NUMBER, "Replicas of each (3)."}},
+		.examples = {"sluicectl topic create telemetry-2", "sluicectl topic create lab --partitions 4 --replicas 1"}},
+
 	{"config", "show", "[VERSION]", "The configuration file, or an earlier version",
 		.method = "GET", .path = "/v1/config", .run = run_config_show,
 		.examples = {"sluicectl config show", "sluicectl config show 3 > old.yaml"}},

@@ -10,6 +10,7 @@
 #pragma once
 
 #include "controlplane/api/channel.h"
+#include "dataplane/errand.h"
 #include "dataplane/letters/lane.h"
 
 #define REPLAYS_MAX 3
@@ -31,11 +32,5 @@ void letters_destroy(struct letters *l);
 // 0, or -EBUSY while another request is worked on.
 int letters_ask(struct letters *l, const struct channel_letters *q, uint64_t seq);
 
-struct letters_answer {
-	uint64_t seq; // of the request
-	int result; // 0, or -errno
-	char why[CHANNEL_TEXT_MAX]; // if not 0
-	char *json; // if 0: free it
-};
 // True once for each request, when it is done.
-bool letters_answered(struct letters *l, struct letters_answer *out);
+bool letters_answered(struct letters *l, struct errand_answer *out);

@@ -223,7 +223,7 @@ static int marks_ready(struct letters_work *w, char *why, size_t why_len) {
 	return ret;
 }
 
-static void scan(struct job *j, struct letters_answer *out) {
+static void scan(struct job *j, struct errand_answer *out) {
 	const struct letters_range range = {
 		.partition = j->query->partition,
 		.offset = j->query->offset,
@@ -247,7 +247,7 @@ static void scan(struct job *j, struct letters_answer *out) {
 void letters_work_do(
 	struct letters_work *w,
 	const struct channel_letters *q,
-	struct letters_answer *out
+	struct errand_answer *out
 ) {
 	struct job j = {.work = w, .query = q, .until_ms = now_ms() + REPLAY_MS};
 

@@ -21,6 +21,6 @@ struct letters_work {
 void letters_work_do(
 	struct letters_work *w,
 	const struct channel_letters *q,
-	struct letters_answer *out
+	struct errand_answer *out
 );
 void letters_work_end(struct letters_work *w);

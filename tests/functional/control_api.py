@@ -156,6 +156,9 @@ def good_calls():
     expect(200, "GET", "/v1/dead-letters/0/42")
     expect(200, "GET", "/v1/devices/pump-1/why")
     expect(200, "POST", "/v1/dead-letters/replay", {"id": "0/42"})
+    expect(200, "GET", "/v1/topics")
+    expect(201, "POST", "/v1/topics", {"name": "alerts", "partitions": 4, "replicas": 3})
+    expect(400, "POST", "/v1/topics", {"name": "alerts", "replicas": 0})
     expect(200, "POST", "/v1/flows/drop", {"device": "pump-1"})
     expect(200, "GET", "/v1/flows?device=pump-1&limit=10")
 

@@ -159,6 +159,9 @@ run("why", "pump-1")
 both("dlq", "replay", "0/42", change={})
 run("dlq", "replay", "--limit", 1, only="table")
 
+run("topic", "check")
+both("topic", "create", "alerts", "--partitions", 4, change={})
+
 config = (lab.dir / "sluice.yaml").read_text()
 run("config", "show", hide={"(?s).+": "...\n"})
 run("config", "check", text("same.yaml", config))

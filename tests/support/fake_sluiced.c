@@ -138,6 +138,26 @@ static void letters(const struct channel_message *m) {
 	say(CHANNEL_TEXT, 1, CHANNEL_FLAG_LAST, m->header->seq, 0);
 }
 
+static void topics(const struct channel_message *m) {
+	static const char *const answers[TOPICS_OP_COUNT] = {
+		[TOPICS_CHECK] =
+			"{\"topics\":[{\"name\":\"telemetry\",\"verdict\":\"fit\",\"pinned\":64,"
+			"\"partitions\":64,\"replicas\":3,\"min_insync_replicas\":2,"
+			"\"unclean_election\":false,\"message_bytes_max\":1048588,"
+			"\"may_describe\":true,\"may_write\":true},{\"name\":\"alerts\","
+			"\"verdict\":\"missing\",\"pinned\":4,"
+			"\"what_to_do\":\"create it: sluicectl topic create alerts\"}]}",
+		[TOPICS_CREATE] = "{\"name\":\"alerts\",\"partitions\":4,\"replicas\":3,"
+				  "\"min_insync_replicas\":2}",
+	};
+	const struct channel_topics *q = m->elements;
+	struct channel_text *t = element();
+
+	memset(t, 0, sizeof(*t));
+	t->len = (uint32_t)snprintf(t->bytes, sizeof(t->bytes), "%s", answers[q->op]);
+	say(CHANNEL_TEXT, 1, CHANNEL_FLAG_LAST, m->header->seq, 0);
+}
+
 static void why(const struct channel_message *m) {
 	const struct channel_why *q = m->elements;
 	struct channel_text *t = element();
@@ -177,6 +197,9 @@ static void take(const struct channel_message *m) {
 		break;
 	case CHANNEL_LETTERS:
 		letters(m);
+		break;
+	case CHANNEL_TOPICS:
+		topics(m);
 		break;
 	case CHANNEL_WHY:
 		why(m);
