@@ -57,7 +57,7 @@ static uint32_t below(uint32_t n) {
 	return (uint32_t)(random64() >> 33) % n;
 }
 
-static void json_add(const char *format, ...) {
+[[gnu::format(printf, 1, 2)]] static void json_add(const char *format, ...) {
 	va_list args;
 
 	va_start(args, format);

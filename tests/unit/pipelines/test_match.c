@@ -537,8 +537,8 @@ static uint32_t normal_telemetry(char *out, size_t room) {
 
 static const char *const ordinary[] = {
 	"weather,dev=s-1,site=basel temperature=21.5,humidity=40i 1763712000000000000",
-	"[{\"bn\":\"urn:dev:ow:10e2073a01080063:\",\"bt\":1.276020076e+09,\"u\":\"A\",\"v\":1.2},"
-	"{\"n\":\"voltage\",\"u\":\"V\",\"v\":120.1}]",
+	("[{\"bn\":\"urn:dev:ow:10e2073a01080063:\",\"bt\":1.276020076e+09,\"u\":\"A\",\"v\":1.2},"
+	 "{\"n\":\"voltage\",\"u\":\"V\",\"v\":120.1}]"),
 	"{\"d\":{\"id\":\"m-1\",\"obis\":{\"1-0:1.8.0\":12.5}}}",
 	"21.5",
 	"ON",
