@@ -10,13 +10,14 @@ import sys
 import time
 
 RUN = os.environ.get("SLUICE_RUN", "/run/sluice")
-# What `why` must have to say about each (decision, reason), and what the press is.
+# What `why` must have to say about each (one of the decisions, reason), and what the press is. An attack
+# is refused or held back, as the gravest signature that hits wants it.
 PRESSES = {
-    "press-1": ("sends every fifth message twice", ("duplicate", None)),
-    "press-2": ("has a broken cable: 9999 degrees", ("quarantined", "out-of-range")),
-    "press-3": ("has a sensor that is stuck", ("flagged", "stuck")),
-    "press-4": ("runs hot once, and cools down", ("alert-raised", None)),
-    "press-5": ("has been taken over", ("quarantined", "signature")),
+    "press-1": ("sends every fifth message twice", (("duplicate",), None)),
+    "press-2": ("has a broken cable: 9999 degrees", (("quarantined",), "out-of-range")),
+    "press-3": ("has a sensor that is stuck", (("flagged",), "stuck")),
+    "press-4": ("runs hot once, and cools down", (("alert-raised",), None)),
+    "press-5": ("has been taken over", (("quarantined", "refused"), "signature")),
 }
 ENOUGH_S = 15  # a press needs its time to run hot and cool down, a sensor to be stuck
 wrong = []
@@ -45,9 +46,9 @@ def topic(name):
 def why(name, what, expected):
     print(f"\n{name} {what}:\n" + sluicectl("why", name).rstrip())
     told = json.loads(sluicectl("why", name, "--json") or '{"decisions":[]}')["decisions"]
-    decision, reason = expected
-    if not any(d["decision"] == decision and reason in (None, d.get("reason")) for d in told):
-        wrong.append(f"`sluicectl why {name}` does not say {decision} {reason or ''}".rstrip())
+    decisions, reason = expected
+    if not any(d["decision"] in decisions and reason in (None, d.get("reason")) for d in told):
+        wrong.append(f"`sluicectl why {name}` does not say {' or '.join(decisions)} {reason or ''}".rstrip())
 
 
 def main():
