@@ -186,6 +186,7 @@ static void make_records(struct burst *b, struct item *it, uint16_t first_readin
 		rec->n = it->record_count;
 		if (!record_device(it, rec, claim)) {
 			b->record_count = it->first_record;
+			it->record_count = 0; // their places belong to the next item
 			return;
 		}
 		if (said_already(it, rec, it->record_count))

@@ -43,6 +43,13 @@ void pipeline_clock(struct pipeline *p, enum clock_quality quality, uint64_t max
 	envelope_render(&p->envelope, p->config);
 }
 
+// Whose message it was: as the transport or, if it came so far, its records say.
+static struct view sender_of(const struct pipeline *p, const struct item *it) {
+	if (it->m.device.len > 0 || it->record_count == 0)
+		return it->m.device;
+	return p->burst.records[it->first_record].device;
+}
+
 static void dead_letter_item(struct pipeline *p, const struct item *it) {
 	struct dead_letter d = {
 		.transport = it->m.transport,
@@ -53,7 +60,7 @@ static void dead_letter_item(struct pipeline *p, const struct item *it) {
 		.stage = it->stage,
 		.profile = it->m.profile->name,
 		.format = payload_format_label(it->m.format),
-		.device = it->m.device,
+		.device = sender_of(p, it),
 		.path = it->m.path,
 		.peer = it->m.peer,
 		.peer_port = it->m.peer_port,
