@@ -6,8 +6,8 @@
 . "$(dirname "$0")/../support/lab.sh"
 lab_network
 ip -n dev addr add 10.77.0.7/24 dev sld0
-lab_config
-lab_kafka
+lab_config 's/telemetry, partitions: 4/telemetry, partitions: 16/'
+lab_kafka telemetry:16,dead-letter:1,alerts:1 # the embedded one keeps 5 MiB of each
 lab_sluiced
 ulimit -n 4096 || fail "cannot open 4,096 files"
 

@@ -86,6 +86,7 @@ lab_sluiced() {
 	rm -f "$RUN/status.json"
 	# A test may have written a configuration of its own; its references are relative to it.
 	[ -e "$RUN/profiles" ] || cp -r "$TOP/config/profiles" "$RUN/"
+	[ -e "$RUN/signatures" ] || cp -r "$TOP/config/signatures" "$RUN/"
 	"$SLUICED" run --config "$RUN/sluice.yaml" "$@" >>"$RUN/sluiced.log" 2>&1 &
 	SLUICED_PID=$!
 	pids+=("$SLUICED_PID")
