@@ -128,6 +128,8 @@ void sha256_update(struct sha256 *s, const void *bytes, size_t n) {
 	const uint8_t *p = bytes;
 	size_t have = s->len % 64;
 
+	if (n == 0) // `bytes` may be no pointer then, which memcpy must not see
+		return;
 	s->len += n;
 	if (have > 0) {
 		size_t part = n < 64 - have ? n : 64 - have;
