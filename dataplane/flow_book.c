@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/flow_book.h"
+#include "dataplane/pages.h"
 #include "parsers/siphash.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 struct flow_book {
 	struct flow_entry *entries;
+	uint32_t *tags; // of the entries; 0: free
 	uint32_t capacity; // a power of two
 	uint64_t secret[2];
 	uint64_t forgotten;
@@ -24,18 +25,12 @@ int flow_book_create(uint32_t flows, const uint64_t secret[2], struct flow_book 
 		b->capacity *= 2;
 	b->secret[0] = secret[0];
 	b->secret[1] = secret[1];
-	void *p =
-		mmap(NULL,
-		     b->capacity * sizeof(*b->entries),
-		     PROT_READ | PROT_WRITE,
-		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-		     -1,
-		     0);
-	if (p == MAP_FAILED) {
-		free(b);
+	b->entries = pages_map(b->capacity * sizeof(*b->entries), "sluice flows", false);
+	b->tags = pages_map(b->capacity * sizeof(*b->tags), "sluice flow tags", false);
+	if (b->entries == NULL || b->tags == NULL) {
+		flow_book_destroy(b);
 		return -ENOMEM;
 	}
-	b->entries = p;
 	*out = b;
 	return 0;
 }
@@ -43,28 +38,41 @@ int flow_book_create(uint32_t flows, const uint64_t secret[2], struct flow_book 
 void flow_book_destroy(struct flow_book *b) {
 	if (b == NULL)
 		return;
-	munmap(b->entries, b->capacity * sizeof(*b->entries));
+	pages_unmap(b->entries, b->capacity * sizeof(*b->entries));
+	pages_unmap(b->tags, b->capacity * sizeof(*b->tags));
 	free(b);
 }
 
-static struct flow_entry *set_of(const struct flow_book *b, uint64_t hash) {
-	return &b->entries[hash & (b->capacity - 1) & ~(uint64_t)(FLOW_WAYS - 1)];
+// The first place of its set.
+static uint32_t set_of(const struct flow_book *b, uint64_t hash) {
+	return (uint32_t)hash & (b->capacity - 1) & ~(FLOW_WAYS - 1u);
+}
+
+static uint32_t tag_of(uint64_t hash) {
+	return (uint32_t)(hash >> 32) | 1;
 }
 
 uint64_t flow_book_hash(const struct flow_book *b, const struct flow_id *id) {
-	uint8_t in[16 + 4 + CHANNEL_NAME_MAX];
+	uint64_t words[3] = {
+		id->device.len > 0 ? siphash13(b->secret, id->device.p, id->device.len) : 0
+	};
 
-	memcpy(in, id->peer.bytes, 16);
-	memcpy(in + 16, &id->peer.realm, 2);
-	in[18] = id->peer.family;
-	in[19] = id->transport;
-	if (id->device.len > 0)
-		memcpy(in + 20, id->device.p, id->device.len);
-	uint64_t hash = siphash13(b->secret, in, 20 + id->device.len);
-	const char *set = (const char *)set_of(b, hash);
-	for (unsigned i = 0; i < FLOW_WAYS; i++)
-		__builtin_prefetch(set + i * sizeof(struct flow_entry), 1);
+	memcpy(words + 1, id->peer.bytes, 16);
+	words[0] += (uint64_t)id->peer.realm << 16 | (uint64_t)id->peer.family << 8 | id->transport;
+	uint64_t hash = siphash13(b->secret, words, sizeof(words));
+	__builtin_prefetch(&b->tags[set_of(b, hash)]);
 	return hash;
+}
+
+void flow_book_prefetch(const struct flow_book *b, uint64_t hash) {
+	uint32_t set = set_of(b, hash);
+
+	for (uint32_t at = set; at < set + FLOW_WAYS; at++) {
+		if (b->tags[at] != tag_of(hash))
+			continue;
+		__builtin_prefetch(&b->entries[at], 1);
+		__builtin_prefetch((const char *)&b->entries[at] + 64, 1);
+	}
 }
 
 static bool entry_is(const struct flow_entry *e, const struct flow_id *id) {
@@ -74,16 +82,32 @@ static bool entry_is(const struct flow_entry *e, const struct flow_id *id) {
 		&& (id->device.len == 0 || memcmp(e->device, id->device.p, id->device.len) == 0);
 }
 
-struct flow_entry *flow_book_entry(struct flow_book *b, uint64_t hash, const struct flow_id *id) {
-	struct flow_entry *set = set_of(b, hash), *e = &set[0];
+static uint32_t find(const struct flow_book *b, uint64_t hash, const struct flow_id *id) {
+	uint32_t set = set_of(b, hash);
 
-	for (unsigned i = 0; i < FLOW_WAYS; i++) {
-		if (entry_is(&set[i], id))
-			return &set[i];
-		// A free one was never seen.
-		if (set[i].seen_ns < e->seen_ns)
-			e = &set[i];
-	}
+	for (uint32_t at = set; at < set + FLOW_WAYS; at++)
+		if (b->tags[at] == tag_of(hash) && entry_is(&b->entries[at], id))
+			return at;
+	return UINT32_MAX;
+}
+
+// A free one was never seen.
+static uint32_t silent_longest(const struct flow_book *b, uint32_t set) {
+	uint32_t best = set;
+
+	for (uint32_t at = set + 1; at < set + FLOW_WAYS; at++)
+		if (b->entries[at].seen_ns < b->entries[best].seen_ns)
+			best = at;
+	return best;
+}
+
+struct flow_entry *flow_book_entry(struct flow_book *b, uint64_t hash, const struct flow_id *id) {
+	uint32_t at = find(b, hash, id);
+
+	if (at != UINT32_MAX)
+		return &b->entries[at];
+	at = silent_longest(b, set_of(b, hash));
+	struct flow_entry *e = &b->entries[at];
 	b->forgotten += e->family != 0;
 	*e = (struct flow_entry) {
 		.family = id->peer.family,
@@ -94,16 +118,14 @@ struct flow_entry *flow_book_entry(struct flow_book *b, uint64_t hash, const str
 	memcpy(e->address, id->peer.bytes, 16);
 	if (id->device.len > 0)
 		memcpy(e->device, id->device.p, id->device.len);
+	b->tags[at] = tag_of(hash);
 	return e;
 }
 
 const struct flow_entry *flow_book_find(const struct flow_book *b, const struct flow_id *id) {
-	const struct flow_entry *set = set_of(b, flow_book_hash(b, id));
+	uint32_t at = find(b, flow_book_hash(b, id), id);
 
-	for (unsigned i = 0; i < FLOW_WAYS; i++)
-		if (entry_is(&set[i], id))
-			return &set[i];
-	return NULL;
+	return at != UINT32_MAX ? &b->entries[at] : NULL;
 }
 
 uint32_t flow_book_capacity(const struct flow_book *b) {

@@ -4,6 +4,7 @@
 //
 //   sets of FLOW_WAYS entries; a flow that finds its set full takes the place of the one that has
 //   been silent longest, so that a flood of invented sources forgets only what is idle
+//   tags, 16 B per set: which entry may be the flow's, without touching the others
 //
 // Thread: the worker's, except create and destroy. All memory is reserved by create.
 #pragma once
@@ -46,8 +47,10 @@ static_assert(sizeof(struct flow_entry) == 128);
 int flow_book_create(uint32_t flows, const uint64_t secret[2], struct flow_book **out);
 void flow_book_destroy(struct flow_book *b); // accepts NULL
 
-// The id's hash; its set is on the way into the cache afterwards.
+// The id's hash; the tags of its set are on the way into the cache afterwards.
 uint64_t flow_book_hash(const struct flow_book *b, const struct flow_id *id);
+// For the next lookup: the entry of that hash, if there is one, is on the way into the cache.
+void flow_book_prefetch(const struct flow_book *b, uint64_t hash);
 // The entry of that id, made if there is none.
 struct flow_entry *flow_book_entry(struct flow_book *b, uint64_t hash, const struct flow_id *id);
 // NULL if there is none.

@@ -14,17 +14,28 @@ const char *gate_reason_label(uint8_t reason) {
 	return reason == GATE_REASON_QUOTA ? shed_reason_label(SHED_QUOTA) : "connections";
 }
 
-static struct channel_address peer_of(const struct message *m) {
-	struct channel_address a = {
-		.family = m->peer.len == 4 ? 4 : 6,
-		.prefix_len = m->peer.len == 4 ? 32 : 128,
-		.port = m->peer_port,
-		.realm = m->realm,
-	};
+// A judgement as the gate works on it.
+struct asked {
+	struct judgement *j;
+	const struct device_entry *entry;
+	struct flow_id flow;
+};
 
-	if (m->peer.len <= sizeof(a.bytes))
-		memcpy(a.bytes, m->peer.p, m->peer.len);
-	return a;
+// Each field is written once and read much later: a wide load of what narrow stores have just
+// written would wait for them.
+static void peer_fill(const struct message *m, struct channel_address *a) {
+	bool v4 = m->peer.len == 4;
+
+	memset(a->bytes, 0, sizeof(a->bytes));
+	if (v4)
+		memcpy(a->bytes, m->peer.p, 4);
+	else if (m->peer.len == sizeof(a->bytes))
+		memcpy(a->bytes, m->peer.p, sizeof(a->bytes));
+	a->family = v4 ? 4 : 6;
+	a->prefix_len = v4 ? 32 : 128;
+	a->port = m->peer_port;
+	a->realm = m->realm;
+	a->reserved = 0;
 }
 
 // Addresses, not ports: a device that opens another connection has not moved. Never 0.
@@ -36,7 +47,8 @@ static uint32_t peer_hash(const struct message *m) {
 	return h | 1;
 }
 
-static void note(struct gate *g, const struct judgement *j) {
+static void note(struct gate *g, const struct asked *a) {
+	const struct judgement *j = a->j;
 	uint32_t head = atomic_load_explicit(&g->head, memory_order_relaxed);
 	uint32_t tail = atomic_load_explicit(&g->tail, memory_order_acquire);
 
@@ -50,64 +62,68 @@ static void note(struct gate *g, const struct judgement *j) {
 	n->transport = j->message->transport;
 	n->pending = j->message->unknown == UNKNOWN_RULE_PENDING;
 	n->wall_ns = j->message->rx_wall_ns;
-	n->peer = peer_of(j->message);
+	n->peer = a->flow.peer;
 	atomic_store_explicit(&g->head, head + 1, memory_order_release);
 }
 
-static void judge_unknown(struct gate *g, struct judgement *j) {
+static void judge_unknown(struct gate *g, const struct asked *a) {
+	struct judgement *j = a->j;
+
 	count(&g->unknown);
 	if (j->message->unknown == UNKNOWN_RULE_NONE) {
 		j->rc = JUDGED_OK;
 		return;
 	}
-	note(g, j);
+	note(g, a);
 	j->rc = j->message->unknown == UNKNOWN_RULE_PENDING ? JUDGED_STATE : JUDGED_UNKNOWN;
 }
 
-static struct device_contact contact_of(const struct message *m) {
+static struct device_contact contact_of(const struct asked *a) {
 	return (struct device_contact) {
-		.peer_hash = peer_hash(m),
-		.transport = m->transport,
-		.peer = peer_of(m),
-		.wall_ns = m->rx_wall_ns,
+		.peer_hash = peer_hash(a->j->message),
+		.transport = a->j->message->transport,
+		.peer = a->flow.peer,
+		.wall_ns = a->j->message->rx_wall_ns,
 	};
 }
 
 static void
-refuse(struct gate *g, struct judgement *j, uint32_t slot, enum judgement_rc rc, uint8_t reason) {
-	struct device_contact c = contact_of(j->message);
-
-	j->rc = rc;
-	if (slot != DEVICE_NONE)
-		device_table_refused(g->table, slot, &c, reason);
+refuse(struct gate *g, const struct asked *a, uint32_t slot, enum judgement_rc rc, uint8_t reason) {
+	a->j->rc = rc;
+	if (slot == DEVICE_NONE)
+		return;
+	struct device_contact c = contact_of(a);
+	device_table_refused(g->table, slot, &c, reason);
 }
 
 // What an operator or a signature has decided about the device or its address comes before what the
 // registry says of it.
-static bool blocked(struct gate *g, struct judgement *j, const struct device_entry *e) {
+static bool blocked(struct gate *g, const struct asked *a) {
+	struct judgement *j = a->j;
+
 	if (g->blocks == NULL)
 		return false;
-	struct channel_address peer = peer_of(j->message);
-	switch (blocks_judge(g->blocks, j->device, &peer, j->records, j->message->rx_ns)) {
+	switch (blocks_judge(g->blocks, j->device, &a->flow.peer, j->records, j->message->rx_ns)) {
 	case BLOCK_NONE:
 		return false;
 	case BLOCK_REFUSED:
-		refuse(g, j, e->slot, JUDGED_BLOCKED, REFUSE_BLOCKED);
+		refuse(g, a, a->entry->slot, JUDGED_BLOCKED, REFUSE_BLOCKED);
 		return true;
 	case BLOCK_LIMITED:
 		count(&g->over_quota);
-		refuse(g, j, e->slot, JUDGED_QUOTA, GATE_REASON_QUOTA);
+		refuse(g, a, a->entry->slot, JUDGED_QUOTA, GATE_REASON_QUOTA);
 		return true;
 	}
 	return false;
 }
 
 // May who sends this speak for the device, and use this topic or path?
-static bool claim_denied(struct gate *g, struct judgement *j, const struct device_entry *e) {
+static bool claim_denied(struct gate *g, const struct asked *a) {
+	struct judgement *j = a->j;
 	const struct message *m = j->message;
 	bool for_another = m->device.len > 0 && !view_equal(m->device, j->device);
 	struct view who = for_another ? m->device : j->device;
-	struct device_entry sender = *e;
+	struct device_entry sender = *a->entry;
 
 	if (for_another) {
 		device_table_lookup(g->table, &who, 1, &sender);
@@ -116,7 +132,7 @@ static bool claim_denied(struct gate *g, struct judgement *j, const struct devic
 			|| (known && g->claims != NULL
 			    && claims_allow(g->claims, sender.claims, CLAIM_ID, who, j->device));
 		if (!allowed || (known && sender.state != DEVICE_ACTIVE)) {
-			refuse(g, j, sender.slot, JUDGED_CLAIM, REFUSE_CLAIM);
+			refuse(g, a, sender.slot, JUDGED_CLAIM, REFUSE_CLAIM);
 			return true;
 		}
 	}
@@ -126,57 +142,54 @@ static bool claim_denied(struct gate *g, struct judgement *j, const struct devic
 	enum claim_kind kind = m->transport == TRANSPORT_MQTT ? CLAIM_TOPIC : CLAIM_PATH;
 	if (g->claims != NULL && claims_allow(g->claims, sender.claims, kind, who, m->path))
 		return false;
-	refuse(g, j, sender.slot, JUDGED_CLAIM, REFUSE_CLAIM);
+	refuse(g, a, sender.slot, JUDGED_CLAIM, REFUSE_CLAIM);
 	return true;
 }
 
-static void judge_known(struct gate *g, struct judgement *j, const struct device_entry *e) {
+static void judge_known(struct gate *g, const struct asked *a) {
+	const struct device_entry *e = a->entry;
+	struct judgement *j = a->j;
+
 	if (e->state != DEVICE_ACTIVE) {
 		count(&g->inactive);
-		refuse(g, j, e->slot, JUDGED_STATE, REFUSE_DEVICE_STATE);
+		refuse(g, a, e->slot, JUDGED_STATE, REFUSE_DEVICE_STATE);
 		return;
 	}
-	if (claim_denied(g, j, e)) {
+	if (claim_denied(g, a)) {
 		count(&g->claims_denied);
 		return;
 	}
 	if (!device_quota_take(g->table, e, j->records, j->bytes, j->message->rx_ns)) {
 		count(&g->over_quota);
-		refuse(g, j, e->slot, JUDGED_QUOTA, GATE_REASON_QUOTA);
+		refuse(g, a, e->slot, JUDGED_QUOTA, GATE_REASON_QUOTA);
 		return;
 	}
-	struct device_contact c = contact_of(j->message);
+	struct device_contact c = contact_of(a);
 	count(&g->known);
 	device_table_seen(g->table, e->slot, &c, j->records, j->bytes);
 	j->rc = JUDGED_OK;
 }
 
-static void judge(struct gate *g, struct judgement *j, const struct device_entry *e) {
-	if (blocked(g, j, e))
+static void judge(struct gate *g, const struct asked *a) {
+	const struct judgement *j = a->j;
+
+	if (blocked(g, a))
 		return;
-	if (e->slot != DEVICE_NONE) {
-		judge_known(g, j, e);
+	if (a->entry->slot != DEVICE_NONE) {
+		judge_known(g, a);
 		return;
 	}
 	if (j->message->device.len > 0 && !view_equal(j->message->device, j->device)
-	    && claim_denied(g, j, e)) {
+	    && claim_denied(g, a)) {
 		count(&g->claims_denied);
 		return;
 	}
-	judge_unknown(g, j);
+	judge_unknown(g, a);
 }
 
-static struct flow_id flow_of(const struct judgement *j) {
-	return (struct flow_id) {
-		.peer = peer_of(j->message),
-		.device = j->device,
-		.transport = j->message->transport,
-	};
-}
-
-static void flow_count(struct gate *g, const struct judgement *j, uint64_t hash) {
-	struct flow_id id = flow_of(j);
-	struct flow_entry *e = flow_book_entry(g->book, hash, &id);
+static void flow_count(struct gate *g, const struct asked *a, uint64_t hash) {
+	const struct judgement *j = a->j;
+	struct flow_entry *e = flow_book_entry(g->book, hash, &a->flow);
 
 	e->port = j->message->peer_port;
 	e->seen_ns = j->message->rx_wall_ns;
@@ -191,23 +204,29 @@ static void flow_count(struct gate *g, const struct judgement *j, uint64_t hash)
 void gate_judge(void *gate, struct judgement *j, uint32_t n) {
 	struct device_entry entries[DEVICE_BURST];
 	struct view names[DEVICE_BURST] = {0};
+	struct asked asked[DEVICE_BURST];
 	uint64_t hashes[DEVICE_BURST];
 	struct gate *g = gate;
 
 	static_assert(JUDGEMENTS_MAX <= DEVICE_BURST);
-	for (uint32_t i = 0; i < n; i++)
-		names[i] = j[i].device;
-	for (uint32_t i = 0; g->book != NULL && i < n; i++) {
-		struct flow_id id = flow_of(&j[i]);
-		hashes[i] = flow_book_hash(g->book, &id);
-	}
-	device_table_lookup(g->table, names, n, entries);
 	for (uint32_t i = 0; i < n; i++) {
-		j[i].registered = entries[i].slot != DEVICE_NONE;
-		judge(g, &j[i], &entries[i]);
+		asked[i].j = &j[i];
+		asked[i].entry = &entries[i];
+		peer_fill(j[i].message, &asked[i].flow.peer);
+		asked[i].flow.device = names[i] = j[i].device;
+		asked[i].flow.transport = j[i].message->transport;
 	}
 	for (uint32_t i = 0; g->book != NULL && i < n; i++)
-		flow_count(g, &j[i], hashes[i]);
+		hashes[i] = flow_book_hash(g->book, &asked[i].flow);
+	device_table_lookup(g->table, names, n, entries);
+	for (uint32_t i = 0; g->book != NULL && i < n; i++)
+		flow_book_prefetch(g->book, hashes[i]);
+	for (uint32_t i = 0; i < n; i++) {
+		j[i].registered = entries[i].slot != DEVICE_NONE;
+		judge(g, &asked[i]);
+	}
+	for (uint32_t i = 0; g->book != NULL && i < n; i++)
+		flow_count(g, &asked[i], hashes[i]);
 }
 
 struct view gate_profile_of(void *gate, struct view device) {

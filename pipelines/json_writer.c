@@ -72,9 +72,12 @@ uint8_t *json_f64(uint8_t *p, double v) {
 			continue;
 		if (v < 0)
 			*p++ = '-';
-		p = json_u64(p, n / divisor[k]);
+		// A quotient that was proved exact was not rounded up to the next integer, so the
+		// integer part of `a` is that of n / 10^k.
+		uint64_t whole = (uint64_t)a;
+		uint64_t rest = n - whole * divisor[k];
+		p = json_u64(p, whole);
 		*p++ = '.';
-		uint64_t rest = n % divisor[k];
 		for (uint32_t i = k; i-- > 0; rest /= 10)
 			p[i] = (uint8_t)('0' + rest % 10);
 		return p + k;

@@ -16,9 +16,20 @@ static uint64_t hash_of(const struct watch *w, struct view bytes, uint64_t kind)
 	return siphash13(key, bytes.p, bytes.len) | 1;
 }
 
+static struct watched *set_of(const struct watch *w, uint64_t key) {
+	return &w->entries[(key >> 32) % (WATCH_ENTRIES / WATCH_WAYS) * WATCH_WAYS];
+}
+
+static void entry_prefetch(const struct watch *w, uint64_t key) {
+	const char *set = (const char *)set_of(w, key);
+
+	for (uint32_t at = 0; at < WATCH_WAYS * sizeof(struct watched); at += 64)
+		__builtin_prefetch(set + at, 1);
+}
+
 // The entry of that key, or the one of its set that was seen least recently and has nothing raised.
 static struct watched *entry_of(struct watch *w, uint64_t key, uint32_t now_s) {
-	struct watched *set = &w->entries[(key >> 32) % (WATCH_ENTRIES / WATCH_WAYS) * WATCH_WAYS];
+	struct watched *set = set_of(w, key);
 	struct watched *oldest = nullptr;
 
 	for (uint32_t i = 0; i < WATCH_WAYS; i++) {
@@ -204,7 +215,7 @@ static void look_address(
 		hold(p, e, WATCH_IDENTITY, s, e->turns);
 }
 
-static void look(struct pipeline *p, const struct item *it) {
+static void look(struct pipeline *p, const struct item *it, uint64_t key) {
 	const struct message *m = &it->m;
 	const struct record *rec = &p->burst.records[it->first_record];
 	uint32_t now_s = seconds_of(p);
@@ -216,7 +227,7 @@ static void look(struct pipeline *p, const struct item *it) {
 		.wall_ns = m->rx_wall_ns,
 	};
 
-	struct watched *e = entry_of(&p->watch, hash_of(&p->watch, rec->device, 0), now_s);
+	struct watched *e = entry_of(&p->watch, key, now_s);
 	if (e == nullptr)
 		return;
 	new_minute(e, now_s);
@@ -224,12 +235,23 @@ static void look(struct pipeline *p, const struct item *it) {
 	look_rate(p, e, &s);
 }
 
+static bool followed(const struct item *it) {
+	return it->state == ITEM_GOING && it->m.transport != TRANSPORT_REPLAY;
+}
+
 void watch_burst(struct pipeline *p, uint16_t from, uint16_t to) {
+	uint64_t keys[BURST_MESSAGES];
+
 	for (uint16_t i = from; i < to; i++) {
 		const struct item *it = &p->burst.items[i];
-		if (it->state == ITEM_GOING && it->m.transport != TRANSPORT_REPLAY)
-			look(p, it);
+		if (!followed(it))
+			continue;
+		keys[i] = hash_of(&p->watch, p->burst.records[it->first_record].device, 0);
+		entry_prefetch(&p->watch, keys[i]);
 	}
+	for (uint16_t i = from; i < to; i++)
+		if (followed(&p->burst.items[i]))
+			look(p, &p->burst.items[i], keys[i]);
 }
 
 void watch_port(
