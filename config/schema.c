@@ -355,7 +355,7 @@ const struct option config_options[] = {
 
 	SECTION("control", "What comes from the control plane."),
 	NUMBER("control.devices", C, control.devices, 1024, 1u << 26, "devices", "1048576", 0,
-		"Devices of the registry that sluiced has room for: about 300 bytes each, reserved at the start. More are refused, and `status` says so."),
+		"Devices of the registry that sluiced has room for: about 160 bytes each, address space for all of them reserved at the start. More are refused, and `status` says so."),
 
 	SECTION("net", "Ethernet, ARP, ND, IP, ICMP."),
 	NUMBER("net.neighbours", C, net.neighbours, 64, 1u << 20, "entries", "4096", 0, "ARP and ND entries per worker."),

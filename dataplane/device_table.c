@@ -2,83 +2,11 @@
 #include "dataplane/device_table_private.h"
 #include "parsers/siphash.h"
 
-#include <errno.h>
-#include <limits.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
-#define BUCKET_EMPTY 0ull
-#define BUCKET_DELETED UINT64_MAX
 #define CLONE_WINDOW_NS (60 * 1000000000ll)
 #define QUOTA_BURST_NS 1000000000ull // a device may send one second's worth at once
-#define LOOKUP_TRIES 64 // a reader that lost its CPU may find several rebuilds behind it
-
-static void *reserve(struct device_table *t, size_t bytes) {
-	void *p =
-		mmap(NULL,
-		     bytes,
-		     PROT_READ | PROT_WRITE,
-		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-		     -1,
-		     0);
-
-	if (p == MAP_FAILED)
-		return NULL;
-	t->bytes += bytes;
-	return p;
-}
-
-static size_t buckets_of(const struct device_table *t) {
-	return (size_t)t->bucket_mask + 1;
-}
-
-int device_table_create(uint32_t capacity, const uint64_t secret[2], struct device_table **out) {
-	struct device_table *t = aligned_alloc(64, sizeof(*t));
-
-	if (t == NULL)
-		return -ENOMEM;
-	memset(t, 0, sizeof(*t));
-	t->capacity = capacity;
-	t->secret[0] = secret[0];
-	t->secret[1] = secret[1];
-	t->bucket_mask = 63;
-	while (t->bucket_mask + 1 < 2ull * capacity)
-		t->bucket_mask = 2 * t->bucket_mask + 1;
-	t->slots = reserve(t, capacity * sizeof(struct slot));
-	t->index[0] = reserve(t, buckets_of(t) * sizeof(uint64_t));
-	t->index[1] = reserve(t, buckets_of(t) * sizeof(uint64_t));
-	t->free = reserve(t, capacity * sizeof(uint32_t));
-	t->dirty = reserve(t, (capacity + 63) / 64 * sizeof(uint64_t));
-	if (t->slots == NULL || t->index[0] == NULL || t->index[1] == NULL || t->free == NULL
-	    || t->dirty == NULL) {
-		device_table_destroy(t);
-		return -ENOMEM;
-	}
-	*out = t;
-	return 0;
-}
-
-void device_table_destroy(struct device_table *t) {
-	if (t == NULL)
-		return;
-	if (t->slots != NULL)
-		munmap(t->slots, t->capacity * sizeof(struct slot));
-	for (int i = 0; i < 2; i++)
-		if (t->index[i] != NULL)
-			munmap((void *)t->index[i], buckets_of(t) * sizeof(uint64_t));
-	if (t->free != NULL)
-		munmap(t->free, t->capacity * sizeof(uint32_t));
-	if (t->dirty != NULL)
-		munmap((void *)t->dirty, (t->capacity + 63) / 64 * sizeof(uint64_t));
-	free(t);
-}
-
-// Tag and slot in one word, so that a reader gets both or neither. Never BUCKET_EMPTY (slot + 1)
-// nor BUCKET_DELETED (slot + 1 stays below UINT32_MAX).
-static uint64_t bucket_of(uint64_t hash, uint32_t slot) {
-	return (hash & 0xffffffff00000000u) | (slot + 1);
-}
+#define LOOKUP_TRIES 64 // a reader that lost its CPU may find entries moved behind it
 
 // --- readers
 
@@ -90,37 +18,43 @@ struct view device_table_profile(const struct device_table *t, uint16_t profile)
 
 // True with *out filled if the slot belongs to that name. A slot that changes hands meanwhile did
 // not belong to a device that stays.
-static bool slot_read(const struct slot *s, struct view name, struct device_entry *out) {
+static bool slot_read(const struct slot *s, const uint64_t hash[2], struct device_entry *out) {
 	uint32_t before = atomic_load_explicit(&s->sequence, memory_order_acquire);
 
-	if ((before & 1) != 0)
+	if ((before & 1) != 0 || atomic_load_explicit(&s->hash[0], memory_order_relaxed) != hash[0]
+	    || atomic_load_explicit(&s->hash[1], memory_order_relaxed) != hash[1])
 		return false;
-	bool same =
-		s->used != 0 && s->name_len == name.len && memcmp(s->name, name.p, name.len) == 0;
 	device_limits_read(s, out);
 	atomic_thread_fence(memory_order_acquire);
-	return same && atomic_load_explicit(&s->sequence, memory_order_relaxed) == before;
+	return atomic_load_explicit(&s->sequence, memory_order_relaxed) == before;
 }
 
-static void
-probe(const struct device_table *t,
-      const _Atomic uint64_t *index,
-      struct view name,
-      uint64_t hash,
-      struct device_entry *out) {
-	uint64_t at = hash & t->bucket_mask;
-
+static void probe(const struct device_table *t, const uint64_t hash[2], struct device_entry *out) {
 	out->slot = DEVICE_NONE;
-	for (uint64_t n = 0; n <= t->bucket_mask; n++, at = (at + 1) & t->bucket_mask) {
-		uint64_t b = atomic_load_explicit(&index[at], memory_order_acquire);
-		if (b == BUCKET_EMPTY)
-			return;
-		if (b == BUCKET_DELETED || (b ^ hash) >> 32 != 0)
-			continue;
-		uint32_t slot = (uint32_t)b - 1;
-		if (slot < t->capacity && slot_read(&t->slots[slot], name, out)) {
-			out->slot = slot;
-			return;
+	for (unsigned which = 0; which < 2; which++) {
+		const struct device_set *set = device_set_at(&t->index, hash, which);
+		uint32_t ways = device_set_candidates(set, hash);
+		for (; ways != 0; ways &= ways - 1) {
+			uint32_t slot = device_set_slot(set, (unsigned)__builtin_ctz(ways));
+			if (slot < t->capacity && slot_read(&t->slots[slot], hash, out)) {
+				out->slot = slot;
+				return;
+			}
+		}
+	}
+}
+
+// Three passes, so that the misses of a burst overlap: the sets, the slots, and then all is there.
+static void prefetch_slots(const struct device_table *t, const uint64_t hash[2]) {
+	for (unsigned which = 0; which < 2; which++) {
+		const struct device_set *set = device_set_at(&t->index, hash, which);
+		uint32_t ways = device_set_candidates(set, hash);
+		for (; ways != 0; ways &= ways - 1) {
+			uint32_t slot = device_set_slot(set, (unsigned)__builtin_ctz(ways));
+			if (slot >= t->capacity)
+				continue;
+			__builtin_prefetch(&t->slots[slot]);
+			__builtin_prefetch((const void *)&t->slots[slot].records, 1);
 		}
 	}
 }
@@ -131,38 +65,28 @@ void device_table_lookup(
 	uint32_t n,
 	struct device_entry *out
 ) {
-	uint64_t hash[DEVICE_BURST];
+	uint64_t hash[DEVICE_BURST][2];
 	uint32_t generation = atomic_load_explicit(&t->generation, memory_order_acquire);
-	const _Atomic uint64_t *index = t->index[generation & 1];
 
 	for (uint32_t i = 0; i < n; i++) {
-		hash[i] = siphash13(t->secret, names[i].p, names[i].len);
-		__builtin_prefetch((const void *)&index[hash[i] & t->bucket_mask]);
-	}
-	for (uint32_t i = 0; i < n; i++) {
-		uint64_t b = atomic_load_explicit(
-			&index[hash[i] & t->bucket_mask], memory_order_relaxed
-		);
-		if (b != BUCKET_EMPTY && b != BUCKET_DELETED && (uint32_t)b - 1 < t->capacity) {
-			const char *line = (const char *)&t->slots[(uint32_t)b - 1];
-			__builtin_prefetch(line);
-			__builtin_prefetch(line + 64);
-		}
+		siphash13_128(t->secret, names[i].p, names[i].len, hash[i]);
+		__builtin_prefetch(device_set_at(&t->index, hash[i], 0));
+		__builtin_prefetch(device_set_at(&t->index, hash[i], 1));
 	}
 	for (uint32_t i = 0; i < n; i++)
-		probe(t, index, names[i], hash[i], &out[i]);
-	// If the index changed meanwhile, what was found is right and what was not may be there.
-	// Rebuilds are at least a quarter of the table's capacity in removals apart.
+		prefetch_slots(t, hash[i]);
+	for (uint32_t i = 0; i < n; i++)
+		probe(t, hash[i], &out[i]);
+	// If entries moved meanwhile, what was found is right and what was not may be there.
 	for (unsigned tries = 0; tries < LOOKUP_TRIES; tries++) {
 		atomic_thread_fence(memory_order_acquire);
 		uint32_t now = atomic_load_explicit(&t->generation, memory_order_acquire);
 		if (now == generation)
 			return;
 		generation = now;
-		index = t->index[generation & 1];
 		for (uint32_t i = 0; i < n; i++)
 			if (out[i].slot == DEVICE_NONE)
-				probe(t, index, names[i], hash[i], &out[i]);
+				probe(t, hash[i], &out[i]);
 	}
 }
 
@@ -213,20 +137,47 @@ bool device_quota_take(
 	return true;
 }
 
-static void contact(struct slot *s, const struct device_contact *c) {
-	uint32_t last = atomic_load_explicit(&s->peer_hash, memory_order_relaxed);
+static void count16(_Atomic uint16_t *c) {
+	if (atomic_load_explicit(c, memory_order_relaxed) < SLOT_COUNT16_MAX)
+		atomic_fetch_add_explicit(c, 1, memory_order_relaxed);
+}
 
-	if (last != c->peer_hash) {
-		uint32_t before = atomic_load_explicit(&s->peer_before, memory_order_relaxed);
+static uint16_t short_hash(uint32_t h) {
+	uint16_t folded = (uint16_t)(h >> 16 ^ h);
+
+	return folded != 0 ? folded : 1;
+}
+
+static void peer_write(struct slot *s, const struct channel_address *a) {
+	uint64_t words[2];
+
+	memcpy(words, a->bytes, sizeof(words));
+	atomic_store_explicit(&s->peer[0], words[0], memory_order_relaxed);
+	atomic_store_explicit(&s->peer[1], words[1], memory_order_relaxed);
+	atomic_store_explicit(
+		&s->peer_rest, (uint32_t)a->port << 16 | a->realm, memory_order_relaxed
+	);
+	atomic_store_explicit(&s->family, a->family, memory_order_relaxed);
+}
+
+// `heard`: SLOT_HEARD or 0.
+static void contact(struct slot *s, const struct device_contact *c, uint8_t heard) {
+	uint16_t last = atomic_load_explicit(&s->peer_hash, memory_order_relaxed);
+	uint16_t here = short_hash(c->peer_hash);
+
+	if (last != here) {
+		uint16_t before = atomic_load_explicit(&s->peer_before, memory_order_relaxed);
 		int64_t quiet =
 			c->wall_ns - atomic_load_explicit(&s->seen_ns, memory_order_relaxed);
-		if (last != 0 && before == c->peer_hash && quiet < CLONE_WINDOW_NS)
-			atomic_fetch_add_explicit(&s->flips, 1, memory_order_relaxed);
+		uint8_t flips = atomic_load_explicit(&s->flips, memory_order_relaxed);
+		if (last != 0 && before == here && quiet < CLONE_WINDOW_NS && flips < CLONE_FLIPS)
+			atomic_store_explicit(&s->flips, flips + 1, memory_order_relaxed);
 		atomic_store_explicit(&s->peer_before, last, memory_order_relaxed);
-		atomic_store_explicit(&s->peer_hash, c->peer_hash, memory_order_relaxed);
+		atomic_store_explicit(&s->peer_hash, here, memory_order_relaxed);
 	}
-	s->peer = c->peer;
-	atomic_store_explicit(&s->transport, c->transport, memory_order_relaxed);
+	peer_write(s, &c->peer);
+	heard |= atomic_load_explicit(&s->transport, memory_order_relaxed) & SLOT_HEARD;
+	atomic_store_explicit(&s->transport, c->transport | heard, memory_order_relaxed);
 	atomic_store_explicit(&s->seen_ns, c->wall_ns, memory_order_relaxed);
 }
 
@@ -239,11 +190,9 @@ void device_table_seen(
 ) {
 	struct slot *s = &t->slots[slot];
 
-	contact(s, c);
+	contact(s, c, SLOT_HEARD);
 	atomic_fetch_add_explicit(&s->records, records, memory_order_relaxed);
 	atomic_fetch_add_explicit(&s->bytes, bytes, memory_order_relaxed);
-	atomic_fetch_add_explicit(&s->records_total, records, memory_order_relaxed);
-	atomic_fetch_add_explicit(&s->bytes_total, bytes, memory_order_relaxed);
 	mark_dirty(t, slot);
 }
 
@@ -255,10 +204,9 @@ void device_table_refused(
 ) {
 	struct slot *s = &t->slots[slot];
 
-	contact(s, c);
+	contact(s, c, 0);
 	atomic_store_explicit(&s->refused_reason, reason, memory_order_relaxed);
 	atomic_fetch_add_explicit(&s->refusals, 1, memory_order_relaxed);
-	atomic_fetch_add_explicit(&s->drops_total, 1, memory_order_relaxed);
 	mark_dirty(t, slot);
 }
 
@@ -280,10 +228,10 @@ bool device_connect(
 	struct slot *s = &t->slots[e->slot];
 
 	*sequence = atomic_load_explicit(&s->sequence, memory_order_acquire);
-	contact(s, c);
+	contact(s, c, 0);
 	if (!live_add(s, e->connections))
 		return false;
-	atomic_fetch_add_explicit(&s->connects, 1, memory_order_relaxed);
+	count16(&s->connects);
 	mark_dirty(t, e->slot);
 	return true;
 }
@@ -300,239 +248,10 @@ void device_disconnect(struct device_table *t, uint32_t slot, uint32_t sequence,
 	       ))
 		;
 	atomic_store_explicit(&s->seen_ns, wall_ns, memory_order_relaxed);
-	atomic_fetch_add_explicit(&s->disconnects, 1, memory_order_relaxed);
+	count16(&s->disconnects);
 	mark_dirty(t, slot);
 }
 
 uint32_t device_table_standing(const struct device_table *t) {
 	return atomic_load_explicit(&t->standing, memory_order_acquire);
-}
-
-// --- the main thread's changes
-
-void device_table_standing_bump(struct device_table *t) {
-	uint32_t n = atomic_load_explicit(&t->standing, memory_order_relaxed);
-
-	atomic_store_explicit(&t->standing, n + 1, memory_order_release);
-}
-
-static _Atomic uint64_t *index_now(struct device_table *t) {
-	return t->index[atomic_load_explicit(&t->generation, memory_order_relaxed) & 1];
-}
-
-// The bucket of that name, or NULL.
-static _Atomic uint64_t *
-bucket_find(struct device_table *t, const char *name, uint8_t len, uint64_t hash) {
-	_Atomic uint64_t *index = index_now(t);
-	uint64_t at = hash & t->bucket_mask;
-
-	for (;; at = (at + 1) & t->bucket_mask) {
-		uint64_t b = atomic_load_explicit(&index[at], memory_order_relaxed);
-		if (b == BUCKET_EMPTY)
-			return NULL;
-		if (b == BUCKET_DELETED || (b ^ hash) >> 32 != 0)
-			continue;
-		const struct slot *s = &t->slots[(uint32_t)b - 1];
-		if (s->name_len == len && memcmp(s->name, name, len) == 0)
-			return &index[at];
-	}
-}
-
-static void bucket_put(
-	struct device_table *t,
-	_Atomic uint64_t *index,
-	uint64_t hash,
-	uint32_t slot,
-	bool count
-) {
-	uint64_t at = hash & t->bucket_mask;
-	uint64_t b;
-
-	for (;; at = (at + 1) & t->bucket_mask) {
-		b = atomic_load_explicit(&index[at], memory_order_relaxed);
-		if (b == BUCKET_EMPTY || b == BUCKET_DELETED)
-			break;
-	}
-	if (count && b == BUCKET_DELETED)
-		t->deleted--;
-	atomic_store_explicit(&index[at], bucket_of(hash, slot), memory_order_release);
-}
-
-// Deleted buckets make chains long, and full ones endless: build the other index.
-static void index_rebuild(struct device_table *t) {
-	uint32_t generation = atomic_load_explicit(&t->generation, memory_order_relaxed);
-	_Atomic uint64_t *other = t->index[(generation + 1) & 1];
-
-	memset((void *)other, 0, buckets_of(t) * sizeof(uint64_t));
-	for (uint32_t i = 0; i < t->high; i++)
-		if (t->slots[i].used != 0)
-			bucket_put(t, other, t->slots[i].hash, i, false);
-	t->deleted = 0;
-	atomic_store_explicit(&t->generation, generation + 1, memory_order_release);
-}
-
-static void slot_write_begin(struct slot *s) {
-	uint32_t seq = atomic_load_explicit(&s->sequence, memory_order_relaxed);
-
-	atomic_store_explicit(&s->sequence, seq + 1, memory_order_relaxed);
-	atomic_thread_fence(memory_order_release);
-}
-
-static void slot_write_end(struct slot *s) {
-	uint32_t seq = atomic_load_explicit(&s->sequence, memory_order_relaxed);
-
-	atomic_store_explicit(&s->sequence, seq + 1, memory_order_release);
-}
-
-// Profiles are few (the configuration has at most 1,024): a name seen once keeps its number. One
-// too many is kept as none; the profile is the control plane's business, the table only carries it.
-static uint16_t profile_number(struct device_table *t, const char *name) {
-	if (name[0] == '\0')
-		return 0;
-	for (uint16_t i = 1; i <= t->profile_count; i++)
-		if (strncmp(t->profiles[i], name, sizeof(t->profiles[i])) == 0)
-			return i;
-	if (t->profile_count + 1 == PROFILES_MAX)
-		return 0;
-	memcpy(t->profiles[++t->profile_count], name, sizeof(t->profiles[0]) - 1);
-	return t->profile_count;
-}
-
-static void slot_limits(struct device_table *t, struct slot *s, const struct channel_device *d) {
-	atomic_store_explicit(
-		&s->standing,
-		(uint64_t)d->claims << 32 | (uint64_t)d->connections << 16 | d->state,
-		memory_order_relaxed
-	);
-	atomic_store_explicit(
-		&s->rates, (uint64_t)d->bytes_per_s << 32 | d->records_per_s, memory_order_relaxed
-	);
-	// Releases the name, if it is a new one.
-	atomic_store_explicit(&s->profile, profile_number(t, d->profile), memory_order_release);
-}
-
-static int device_put(struct device_table *t, const struct channel_device *d, uint64_t hash) {
-	_Atomic uint64_t *b = bucket_find(t, d->name, d->name_len, hash);
-	uint32_t slot;
-
-	if (b != NULL) {
-		struct slot *s =
-			&t->slots[(uint32_t)atomic_load_explicit(b, memory_order_relaxed) - 1];
-		slot_limits(t, s, d);
-		s->mark = t->mark;
-		if (d->state != DEVICE_ACTIVE)
-			device_table_standing_bump(t);
-		return 0;
-	}
-	if (t->free_count > 0)
-		slot = t->free[--t->free_count];
-	else if (t->high < t->capacity)
-		slot = t->high++;
-	else
-		return -ENOSPC;
-	struct slot *s = &t->slots[slot];
-	slot_write_begin(s);
-	s->hash = hash;
-	s->used = 1;
-	s->name_len = d->name_len;
-	memcpy(s->name, d->name, sizeof(s->name));
-	slot_limits(t, s, d);
-	slot_write_end(s);
-	s->mark = t->mark;
-	t->count++;
-	bucket_put(t, index_now(t), hash, slot, true);
-	return 0;
-}
-
-static void slot_release(struct device_table *t, uint32_t slot, _Atomic uint64_t *bucket) {
-	struct slot *s = &t->slots[slot];
-
-	atomic_store_explicit(bucket, BUCKET_DELETED, memory_order_release);
-	device_table_standing_bump(t);
-	slot_write_begin(s);
-	s->used = 0;
-	memset(s->name, 0, sizeof(s->name));
-	s->name_len = 0;
-	slot_write_end(s);
-	atomic_store_explicit(&s->records, 0, memory_order_relaxed);
-	atomic_store_explicit(&s->bytes, 0, memory_order_relaxed);
-	atomic_store_explicit(&s->refusals, 0, memory_order_relaxed);
-	atomic_store_explicit(&s->flips, 0, memory_order_relaxed);
-	atomic_store_explicit(&s->live, 0, memory_order_relaxed);
-	atomic_store_explicit(&s->connects, 0, memory_order_relaxed);
-	atomic_store_explicit(&s->disconnects, 0, memory_order_relaxed);
-	atomic_store_explicit(&s->seen_ns, 0, memory_order_relaxed);
-	atomic_store_explicit(&s->records_total, 0, memory_order_relaxed);
-	atomic_store_explicit(&s->bytes_total, 0, memory_order_relaxed);
-	atomic_store_explicit(&s->drops_total, 0, memory_order_relaxed);
-	atomic_store_explicit(&s->records_due_ns, 0, memory_order_relaxed);
-	atomic_store_explicit(&s->bytes_due_ns, 0, memory_order_relaxed);
-	atomic_store_explicit(&s->peer_hash, 0, memory_order_relaxed);
-	atomic_store_explicit(&s->peer_before, 0, memory_order_relaxed);
-	t->free[t->free_count++] = slot;
-	t->count--;
-	t->deleted++;
-	// At least a quarter of all buckets stays empty, which bounds every chain.
-	if (t->deleted > buckets_of(t) / 4)
-		index_rebuild(t);
-}
-
-int device_table_apply(struct device_table *t, const struct channel_device *d, uint32_t count) {
-	for (uint32_t i = 0; i < count; i++) {
-		uint64_t hash = siphash13(t->secret, d[i].name, d[i].name_len);
-		if (d[i].op == CHANNEL_PUT) {
-			int ret = device_put(t, &d[i], hash);
-			if (ret < 0)
-				return ret;
-			continue;
-		}
-		_Atomic uint64_t *b = bucket_find(t, d[i].name, d[i].name_len, hash);
-		if (b != NULL)
-			slot_release(
-				t, (uint32_t)atomic_load_explicit(b, memory_order_relaxed) - 1, b
-			);
-	}
-	return 0;
-}
-
-void device_table_whole_begin(struct device_table *t) {
-	t->mark++;
-}
-
-uint32_t device_table_whole_end(struct device_table *t) {
-	uint32_t dropped = 0;
-
-	for (uint32_t i = 0; i < t->high; i++) {
-		struct slot *s = &t->slots[i];
-		if (s->used == 0 || s->mark == t->mark)
-			continue;
-		slot_release(t, i, bucket_find(t, s->name, s->name_len, s->hash));
-		dropped++;
-	}
-	return dropped;
-}
-
-uint32_t device_table_count(const struct device_table *t) {
-	return t->count;
-}
-
-uint32_t device_table_capacity(const struct device_table *t) {
-	return t->capacity;
-}
-
-size_t device_table_bytes(const struct device_table *t) {
-	return t->bytes;
-}
-
-void device_table_at(struct device_table *t, uint64_t registry_id, uint64_t version) {
-	t->registry_id = registry_id;
-	t->version = version;
-}
-
-uint64_t device_table_version(const struct device_table *t) {
-	return t->version;
-}
-
-uint64_t device_table_registry(const struct device_table *t) {
-	return t->registry_id;
 }

@@ -41,6 +41,17 @@ static void layout(struct device_states *s) {
 	s->slot_bytes = (at + 63) & ~63u;
 }
 
+// Homes are chosen by hash as well, so none gets exactly its share: three standard deviations more.
+static uint64_t share_of(uint64_t places, uint16_t homes) {
+	uint64_t share = places / homes, root = 0;
+
+	if (homes == 1)
+		return places;
+	while (root * root < share)
+		root++;
+	return share + 3 * root;
+}
+
 int device_states_create(
 	uint32_t devices,
 	uint16_t homes,
@@ -64,8 +75,7 @@ int device_states_create(
 	s->entries = entries;
 	s->fields = fields;
 	layout(s);
-	// Homes are chosen by hash as well, so none gets exactly its share: 1 in 16 more.
-	uint64_t share = homes > 1 ? places / homes + places / homes / 16 : places;
+	uint64_t share = share_of(places, homes);
 	s->sets = (uint32_t)(share / DEVICE_WAYS) + 1;
 	places = (uint64_t)s->sets * homes * DEVICE_WAYS;
 	s->words_bytes = places * sizeof(*s->words);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/device_table.h"
+#include "pipelines/device_state.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -82,7 +83,63 @@ static void a_full_table_says_so_and_keeps_what_it_has(void **) {
 	assert_int_not_equal(look("one-more").slot, DEVICE_NONE);
 }
 
-// Random puts and removals against an array; enough of them that the index is rebuilt many times.
+// Sets of the index overflow in some of these tables: an entry has to move each time.
+static void the_last_device_finds_room_whatever_the_secret(void **) {
+	char name[16];
+
+	for (uint64_t n = 0; n < 100; n++) {
+		struct device_table *full;
+		assert_int_equal(
+			device_table_create(1000, (const uint64_t[2]) {n, 3 * n}, &full), 0
+		);
+		for (int i = 0; i < 1000; i++) {
+			snprintf(name, sizeof(name), "d%d", i);
+			struct channel_device d = device(name, DEVICE_ACTIVE);
+			assert_int_equal(device_table_apply(full, &d, 1), 0);
+		}
+		for (int i = 0; i < 1000; i++) {
+			struct view v = {
+				(uint8_t *)name, (uint32_t)snprintf(name, sizeof(name), "d%d", i)
+			};
+			struct device_entry e;
+			device_table_lookup(full, &v, 1, &e);
+			assert_int_not_equal(e.slot, DEVICE_NONE);
+		}
+		device_table_destroy(full);
+	}
+}
+
+static void names_of_every_length_come_back(void **) {
+	static const char long_name[CHANNEL_NAME_MAX + 1] =
+		"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+	struct channel_device d;
+	char name[CHANNEL_NAME_MAX + 1];
+
+	// The second round uses what the first gave back.
+	for (int round = 0; round < 2; round++) {
+		uint64_t seen = 0;
+		uint32_t at = 0;
+		for (int len = 1; len <= CHANNEL_NAME_MAX; len++) {
+			snprintf(name, sizeof(name), "%.*s", len, long_name);
+			assert_int_equal(put(name, DEVICE_ACTIVE), 0);
+		}
+		while (device_table_next(t, &at, &d)) {
+			assert_in_range(d.name_len, 1, CHANNEL_NAME_MAX);
+			assert_memory_equal(d.name, long_name, d.name_len);
+			for (int i = d.name_len; i < CHANNEL_NAME_MAX; i++)
+				assert_int_equal(d.name[i], 0);
+			seen |= 1ull << (d.name_len - 1);
+		}
+		assert_int_equal(seen, UINT64_MAX);
+		for (int len = CHANNEL_NAME_MAX; len >= 1; len--) {
+			snprintf(name, sizeof(name), "%.*s", len, long_name);
+			take_away(name);
+		}
+		assert_int_equal(device_table_count(t), 0);
+	}
+}
+
+// Random puts and removals against an array.
 static void agrees_with_a_naive_oracle(void **) {
 	static int8_t oracle[700];
 	char name[16];
@@ -142,20 +199,28 @@ static void a_quota_lets_a_second_through_and_then_its_rate(void **) {
 }
 
 static void contacts_are_reported_once(void **) {
-	struct device_contact a = {.peer_hash = 1, .wall_ns = 1000}, b = {.peer_hash = 2};
+	struct device_contact a = {.peer_hash = 1, .transport = 3, .wall_ns = 1000};
+	struct device_contact b = {.peer_hash = 2};
 	struct device_report r[DEVICE_REPORT_MIN];
 
+	a.peer = (struct channel_address
+	) {.bytes = {10, 0, 0, 1}, .family = 4, .prefix_len = 32, .port = 5683, .realm = 77};
 	put("dev-1", DEVICE_ACTIVE);
 	uint32_t slot = look("dev-1").slot;
+	assert_int_equal(device_table_behind(t, &a.peer, 9), 0);
 	device_table_seen(t, slot, &a, 2, 100);
 	device_table_seen(t, slot, &a, 3, 50);
 	device_table_refused(t, slot, &a, 5);
 	assert_int_equal(device_table_report(t, r, DEVICE_REPORT_MIN), 2);
 	assert_int_equal(r[0].event.records, 5);
 	assert_int_equal(r[0].event.bytes, 150);
+	assert_int_equal(r[0].transport, 3);
+	assert_int_equal(r[0].event.wall_ns, 1000);
+	assert_memory_equal(&r[0].event.peer, &a.peer, sizeof(a.peer));
 	assert_int_equal(r[1].event.kind, EVENT_REFUSED);
 	assert_int_equal(r[1].reason, 5);
 	assert_int_equal(device_table_report(t, r, DEVICE_REPORT_MIN), 0);
+	assert_int_equal(device_table_behind(t, &a.peer, 9), 1);
 	// One that moved is not two; one that is here and there is.
 	device_table_seen(t, slot, &b, 1, 1);
 	assert_int_equal(device_table_report(t, r, DEVICE_REPORT_MIN), 1);
@@ -295,9 +360,10 @@ static void readers_never_miss_what_is_there(void **) {
 		assert_int_equal(pthread_create(&threads[i], NULL, reader, NULL), 0);
 	srand(1);
 	for (int step = 0; step < 300000; step++) {
-		snprintf(name, sizeof(name), "churn-%d", rand() % 900);
-		if (rand() % 2 == 0)
-			put(name, DEVICE_ACTIVE);
+		// Mostly full, so that sets of the index overflow and entries move.
+		snprintf(name, sizeof(name), "churn-%d", rand() % 1200);
+		if (rand() % 8 != 0)
+			put(name, DEVICE_ACTIVE); // or there is no room
 		else
 			take_away(name);
 		snprintf(name, sizeof(name), "fixed-%d", step % 50);
@@ -356,10 +422,86 @@ static void standing_changes_when_somebody_may_send_no_more(void **) {
 	assert_int_not_equal(device_table_standing(t), before);
 }
 
+// --- what a device that is known costs: registry, dedup window, 8 field states, last decisions
+
+#define KNOWN_BYTES 768
+
+static void a_known_device_takes_at_most_768_bytes(void **) {
+	static const uint32_t devices[] = {1000000, 1000000, 1000000, 10000000};
+	static const uint16_t workers[] = {1, 4, 8, 8};
+
+	for (int i = 0; i < 4; i++) {
+		struct device_states *states;
+		struct device_table *table;
+		assert_int_equal(device_table_create(devices[i], secret, &table), 0);
+		assert_int_equal(
+			device_states_create(devices[i], workers[i], 8, 8, secret, &states), 0
+		);
+		double registry = (double)device_table_bytes(table) / devices[i];
+		double state = (double)states->bytes / devices[i];
+		print_message(
+			"%u devices, %u workers: %.1f + %.1f = %.1f bytes\n",
+			devices[i],
+			workers[i],
+			registry,
+			state,
+			registry + state
+		);
+		assert_true(registry + state <= KNOWN_BYTES);
+		device_states_destroy(states);
+		device_table_destroy(table);
+	}
+}
+
+static size_t resident_bytes(void) {
+	unsigned long pages = 0;
+	FILE *f = fopen("/proc/self/statm", "r");
+
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%*u %lu", &pages), 1);
+	fclose(f);
+	return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+// Memory that the kernel gives when devices come is what the account says, but for the ends of
+// mappings: nine of them, in pages of 2 MiB.
+static void the_account_is_what_becomes_resident(void **) {
+	const uint32_t devices = 200000;
+	const size_t ends = 9 * ((size_t)2 << 20);
+	struct device_states *states;
+	struct device_table *table;
+	char name[25];
+	uint32_t place;
+
+	size_t before = resident_bytes();
+	assert_int_equal(device_table_create(devices, secret, &table), 0);
+	assert_int_equal(device_states_create(devices, 1, 8, 8, secret, &states), 0);
+	for (uint32_t i = 0; i < devices; i++) {
+		uint64_t hash[2];
+		snprintf(name, sizeof(name), "device-%017u", i);
+		struct channel_device d = device(name, DEVICE_ACTIVE);
+		assert_int_equal(device_table_apply(table, &d, 1), 0);
+		device_hash(states, view_of(name, d.name_len), hash);
+		device_find(states, 0, hash, i / 1000, true, &place);
+	}
+	size_t grown = resident_bytes() - before;
+	size_t account = device_table_bytes(table) + states->bytes;
+	print_message(
+		"account %.1f, resident %.1f bytes per device\n",
+		(double)account / devices,
+		(double)grown / devices
+	);
+	assert_in_range(grown, account - account / 50, account + ends);
+	device_states_destroy(states);
+	device_table_destroy(table);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		TEST(what_is_put_is_found_until_removed),
 		TEST(a_full_table_says_so_and_keeps_what_it_has),
+		TEST(the_last_device_finds_room_whatever_the_secret),
+		TEST(names_of_every_length_come_back),
 		TEST(agrees_with_a_naive_oracle),
 		TEST(a_whole_transfer_drops_what_it_does_not_mention),
 		TEST(a_quota_lets_a_second_through_and_then_its_rate),
@@ -369,6 +511,8 @@ int main(void) {
 		TEST(a_snapshot_comes_back_and_a_broken_one_changes_nothing),
 		TEST(a_snapshot_given_up_leaves_the_one_before),
 		TEST(readers_never_miss_what_is_there),
+		cmocka_unit_test(a_known_device_takes_at_most_768_bytes),
+		cmocka_unit_test(the_account_is_what_becomes_resident),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where the device table looks for a name: sets of twelve, each one cache line. A name's hash
+// names two sets and it stands in either, so that nothing is ever deleted in part, no chain grows,
+// and a table that is nearly full takes two lines as an empty one does.
+//
+//   tags    one byte per way, 0: free
+//   words   slot, and six more bits of the hash
+//
+// One writer, the main thread. A reader sees a tag and a word that need not belong together: the
+// slot says whose it is. Only an entry that has to make room moves, to its other set: it is written
+// there first, then `generation` is counted up, then it goes. A reader that found nothing and sees
+// another generation afterwards looks again.
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define DEVICE_SET_WAYS 12
+#define DEVICE_SET_FULL 11 // ways taken on average when the table is full
+#define DEVICE_SLOT_BITS 26
+
+struct device_set {
+	_Atomic uint64_t tags[2]; // byte n: way n
+	_Atomic uint32_t words[DEVICE_SET_WAYS];
+};
+static_assert(sizeof(struct device_set) == 64);
+
+struct device_index {
+	struct device_set *sets;
+	uint32_t count;
+};
+
+static inline uint32_t device_sets_of(uint32_t capacity) {
+	return capacity / DEVICE_SET_FULL + 1;
+}
+
+// The set that half `which` (0, 1) of the hash names.
+static inline struct device_set *
+device_set_at(const struct device_index *x, const uint64_t hash[2], unsigned which) {
+	return &x->sets[(hash[which] >> 32) * x->count >> 32];
+}
+
+static inline uint8_t device_tag(const uint64_t hash[2]) {
+	return (uint8_t)(hash[0] & 0xff) != 0 ? (uint8_t)(hash[0] & 0xff) : 1;
+}
+
+static inline uint32_t device_word(const uint64_t hash[2], uint32_t slot) {
+	return (uint32_t)(hash[1] << DEVICE_SLOT_BITS) | slot;
+}
+
+static inline uint32_t device_word_slot(uint32_t word) {
+	return word & ((1u << DEVICE_SLOT_BITS) - 1);
+}
+
+// The top bit of every byte of `tags` that is `tag`; of a byte behind such a one it may be set
+// wrongly.
+static inline uint64_t device_tags_equal(uint64_t tags, uint8_t tag) {
+	uint64_t x = tags ^ 0x0101010101010101u * tag;
+
+	return (x - 0x0101010101010101u) & ~x & 0x8080808080808080u;
+}
+
+// Ways that may be the name's, one bit each.
+static inline uint32_t device_set_candidates(const struct device_set *s, const uint64_t hash[2]) {
+	uint32_t extra = device_word(hash, 0);
+	uint32_t ways = 0;
+
+	for (unsigned half = 0; half < 2; half++) {
+		uint64_t tags = atomic_load_explicit(&s->tags[half], memory_order_acquire);
+		uint64_t m = device_tags_equal(tags, device_tag(hash));
+		for (; m != 0; m &= m - 1) {
+			unsigned way = 8 * half + (unsigned)__builtin_ctzll(m) / 8;
+			uint32_t w = atomic_load_explicit(&s->words[way], memory_order_acquire);
+			if (device_word_slot(w ^ extra) == (w ^ extra))
+				ways |= 1u << way;
+		}
+	}
+	return ways;
+}
+
+static inline uint32_t device_set_slot(const struct device_set *s, unsigned way) {
+	return device_word_slot(atomic_load_explicit(&s->words[way], memory_order_acquire));
+}
+
+// --- main thread (device_index.c)
+
+// Hash of a slot that stands in the index, for one that has to move.
+typedef void device_hash_of(const void *table, uint32_t slot, uint64_t hash[2]);
+
+// False if there is no room: all 24 candidates to move would have to meet full sets, of which a
+// full table has one in five. `generation` is counted up if an entry moved.
+bool device_index_put(
+	const struct device_index *x,
+	const uint64_t hash[2],
+	uint32_t slot,
+	_Atomic uint32_t *generation,
+	device_hash_of *hash_of,
+	const void *table
+);
+void device_index_remove(struct device_set *set, unsigned way);
