@@ -216,6 +216,16 @@ struct config {
 		uint32_t ban_devices_max; // an address that more of them use is not banned
 	} match;
 
+	// Alerts about who sends (pipelines/watch.h). A limit of 0: no such alert.
+	struct {
+		uint32_t connections; // in a minute; more are flapping
+		uint32_t returns; // to the address before, in a minute
+		uint32_t rate_factor; // times what a device used to send
+		uint32_t rate_min; // messages in 10 s below which no rate is remarkable
+		uint32_t ports; // without a listener, in a minute
+		uint32_t quiet_s; // without its reason, until an alert is cleared
+	} watch;
+
 	struct {
 		enum sink_kind sink;
 		char file_path[256]; // sink: file

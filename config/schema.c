@@ -415,6 +415,18 @@ const struct option config_options[] = {
 	NUMBER("match.ban_devices_max", C, match.ban_devices_max, 1, 1000000, "devices", "3", 0,
 		"A ban on an address that more active devices send from than this is refused, and becomes an alert."),
 
+	SECTION("watch", "Alerts about who sends: devices and peers, whatever they say (docs/record.md)."),
+	NUMBER("watch.connections", C, watch.connections, 0, 250, "connections/min", "10", LIVE,
+		"An MQTT device that sends from more new connections in a minute is `flapping-connections`. 0: no such alert."),
+	NUMBER("watch.returns", C, watch.returns, 0, 250, "returns/min", "2", LIVE,
+		"A device that comes back to the address before so often in a minute, A B A B, is `cloned-identity`. 0: no such alert."),
+	NUMBER("watch.rate_factor", C, watch.rate_factor, 0, 1000000, "times", "10", LIVE,
+		"A device that sends more than so many times what it used to is `rate`. 0: no such alert."),
+	NUMBER("watch.rate_min", C, watch.rate_min, 1, 1u << 30, "messages", "50", LIVE, "Messages in 10 s below which no rate is remarkable."),
+	NUMBER("watch.ports", C, watch.ports, 0, 60, "ports/min", "16", LIVE,
+		"A peer that tries so many ports without a listener in a minute is `port-scan`. 0: no such alert."),
+	DURATION("watch.quiet", C, watch.quiet_s, 60, 86400, "s", "1m", LIVE, "An alert about who sends is cleared when its reason has not been seen for that long."),
+
 	SECTION("egress", "Batches and the sink."),
 	ENUM("egress.sink", C, egress.sink, LABELS("kafka", "file", "discard"), "kafka", 0, "Where batches go. discard is for measurements."),
 	TEXT("egress.file_path", C, egress.file_path, OPTION_TEXT, 0, NULL, 0, "File of `sink: file`."),

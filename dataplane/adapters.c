@@ -257,9 +257,15 @@ static void refuse(struct adapters *a, struct rte_mbuf *m, enum drop_reason why)
 }
 
 static void unheard(struct adapters *a, const struct flow_key *key) {
-	struct view peer = view_of(key->remote, key->family == 4 ? 4 : 16);
+	struct pipeline_peer peer = {
+		.address = view_of(key->remote, key->family == 4 ? 4 : 16),
+		.realm = key->realm,
+		.transport = TRANSPORT_UDP,
+		.now_ns = a->worker->now_ns,
+		.wall_ns = a->wall_ns,
+	};
 
-	pipeline_unheard(a->worker->pipeline, peer, key->realm, key->local_port, a->wall_ns);
+	pipeline_unheard(a->worker->pipeline, &peer, key->local_port);
 }
 
 // A protected frame belongs to the worker that owns its device's replay window.

@@ -226,3 +226,14 @@ bool blocks_ask(struct blocks *b, uint16_t worker, const struct block_ask *ask) 
 	atomic_store_explicit(&l->head, head + 1, memory_order_release);
 	return true;
 }
+
+bool blocks_declined(struct blocks *b, uint16_t worker, struct block_decline *out) {
+	struct block_lane *l = &b->lanes[worker];
+	uint32_t tail = atomic_load_explicit(&l->declines_tail, memory_order_relaxed);
+
+	if (atomic_load_explicit(&l->declines_head, memory_order_acquire) == tail)
+		return false;
+	*out = l->declines[tail % BLOCK_DECLINES];
+	atomic_store_explicit(&l->declines_tail, tail + 1, memory_order_release);
+	return true;
+}

@@ -6,6 +6,8 @@
 //   signature    a stage of the pipeline --> blocks_ask() --> ring --> blocks_turn()  worker ->
 //   main
 //                                                   blocks_turn() --> report --> control plane
+//                or, where it would hit a crowd:    blocks_turn() --> blocks_declined()   main ->
+//                worker
 //   frame        net layer --> blocks_source(): dropped as DROP_BLOCKED               worker
 //   message      gate --> blocks_judge(): refused as `blocked`, shed as `quota`       worker
 //
@@ -77,12 +79,25 @@ struct block_ask {
 	uint8_t device_len;
 	uint32_t for_s; // 1..BLOCK_FOR_MAX_S
 	uint32_t signature; // whose doing it is; shown and audited
+	uint8_t transport; // enum transport of the message that asked for it
 	char reason[64]; // terminated, e.g. the signature's name; printable
+};
+
+// A ban that was asked for and not made.
+struct block_decline {
+	struct channel_address peer;
+	uint32_t signature;
+	uint32_t devices; // in good standing, that it would have hit as well
+	uint8_t transport;
 };
 
 // Worker `worker` only; hot: no allocation, lock or system call. False if its ring is full: the
 // request is lost and counted; the next match asks again.
 bool blocks_ask(struct blocks *b, uint16_t worker, const struct block_ask *ask);
+
+// The next ban that was declined; false: none. Worker `worker` only, hot. All of one address are
+// told to the same worker, whoever asked, each time it was asked for.
+bool blocks_declined(struct blocks *b, uint16_t worker, struct block_decline *out);
 
 // --- main thread
 
@@ -90,10 +105,11 @@ bool blocks_ask(struct blocks *b, uint16_t worker, const struct block_ask *ask);
 // together with the action. -ENOSPC: BLOCKS_MAX reached. -ENOENT: nothing to take away. -EINVAL:
 // neither a device nor a prefix, or a limit of 0.
 int blocks_apply(struct blocks *b, const struct channel_block *k);
-// Who is asked before a ban that a worker wants is made; false: it is declined and counted.
+// Who is asked before a ban that a worker wants is made: how many devices it would hit without
+// cause. If any, it is declined, counted and told to a worker.
 void blocks_guard(
 	struct blocks *b,
-	bool (*allow)(void *owner, const struct block_ask *ask),
+	uint32_t (*crowd)(void *owner, const struct block_ask *ask),
 	void *owner
 );
 // A whole set from the registry: begin, apply..., end takes away what was not mentioned, except
@@ -120,7 +136,7 @@ struct blocks_stats {
 	uint64_t messages; // refused or shed
 	uint64_t asked; // by workers, taken
 	uint64_t declined; // by the guard
-	uint64_t asks_lost; // ring or table full
+	uint64_t asks_lost; // ring, there or back, or table full
 	uint64_t expired;
 };
 void blocks_stats(const struct blocks *b, struct blocks_stats *out);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The main thread's side of the blocks: changes, deadlines, what workers asked for.
 #include "dataplane/blocks_private.h"
+#include "parsers/siphash.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -250,11 +251,32 @@ uint32_t blocks_whole_end(struct blocks *b) {
 
 void blocks_guard(
 	struct blocks *b,
-	bool (*allow)(void *owner, const struct block_ask *ask),
+	uint32_t (*crowd)(void *owner, const struct block_ask *ask),
 	void *owner
 ) {
-	b->allow = allow;
-	b->allow_owner = owner;
+	b->crowd = crowd;
+	b->crowd_owner = owner;
+}
+
+static void
+decline(struct blocks *b, const struct block_ask *a, const struct block_key *key, uint32_t devices
+) {
+	struct block_lane *l = &b->lanes[siphash13(b->secret, key, sizeof(*key)) % b->workers];
+	uint32_t head = atomic_load_explicit(&l->declines_head, memory_order_relaxed);
+
+	b->declined++;
+	if (head - atomic_load_explicit(&l->declines_tail, memory_order_acquire)
+	    == BLOCK_DECLINES) {
+		b->untold++;
+		return;
+	}
+	l->declines[head % BLOCK_DECLINES] = (struct block_decline) {
+		.peer = a->peer,
+		.signature = a->signature,
+		.devices = devices,
+		.transport = a->transport,
+	};
+	atomic_store_explicit(&l->declines_head, head + 1, memory_order_release);
 }
 
 static void ask_take(struct blocks *b, const struct block_ask *a) {
@@ -280,11 +302,10 @@ static void ask_take(struct blocks *b, const struct block_ask *a) {
 	int64_t until = block_now_s() + (int64_t)k.for_s;
 	if (at != 0 && (b->notes[at - 1].until_s == 0 || b->notes[at - 1].until_s >= until))
 		return; // as long already, an operator's most of all
-	if (b->allow != NULL && !b->allow(b->allow_owner, a)) {
-		b->declined++;
-		return;
-	}
-	if (block_put(b, &k, &key) < 0)
+	uint32_t devices = b->crowd != NULL ? b->crowd(b->crowd_owner, a) : 0;
+	if (devices > 0)
+		decline(b, a, &key, devices);
+	else if (block_put(b, &k, &key) < 0)
 		b->table_full++;
 }
 
@@ -395,7 +416,7 @@ void blocks_stats(const struct blocks *b, struct blocks_stats *out) {
 		.messages = atomic_load_explicit(&b->messages, memory_order_relaxed),
 		.asked = b->asked,
 		.declined = b->declined,
-		.asks_lost = b->table_full,
+		.asks_lost = b->table_full + b->untold,
 		.expired = b->expired,
 	};
 	for (uint16_t w = 0; w < b->workers; w++)

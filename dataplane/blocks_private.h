@@ -9,6 +9,7 @@
 
 #define BLOCK_BUCKETS (2 * BLOCKS_MAX)
 #define BLOCK_ASKS 64 // per worker
+#define BLOCK_DECLINES 32 // the same
 #define LENGTHS6 129
 
 // Hashed and compared as bytes: no holes, the rest of `bytes` is zero.
@@ -50,6 +51,9 @@ struct block_lane {
 	_Atomic uint64_t lost;
 	alignas(64) _Atomic uint32_t tail; // main writes
 	struct block_ask asks[BLOCK_ASKS];
+	alignas(64) _Atomic uint32_t declines_head; // main writes
+	struct block_decline declines[BLOCK_DECLINES];
+	alignas(64) _Atomic uint32_t declines_tail; // worker writes
 };
 
 struct blocks {
@@ -81,9 +85,9 @@ struct blocks {
 	uint32_t unreported;
 	int64_t expiry_s; // of the first entry that ends
 	bool dirty; // since the last blocks_turn()
-	uint64_t asked, declined, table_full, expired;
-	bool (*allow)(void *owner, const struct block_ask *ask); // NULL: everything
-	void *allow_owner;
+	uint64_t asked, declined, table_full, untold, expired;
+	uint32_t (*crowd)(void *owner, const struct block_ask *ask); // NULL: nobody is hit
+	void *crowd_owner;
 };
 
 // The key of an address under a prefix length.

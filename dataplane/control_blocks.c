@@ -11,6 +11,7 @@
 #include <time.h>
 
 #define LOG_SUBSYSTEM "control"
+#define CROWD_NS 10000000000ull
 
 void control_blocks_load(struct control *c) {
 	int ret = blocks_load(c->blocks, c->blocks_path);
@@ -39,29 +40,67 @@ static int64_t wall_ns(void) {
 	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-// A ban hits whoever shares the address: behind a carrier's NAT that may be a fleet.
-static bool ban_allowed(void *owner, const struct block_ask *a) {
-	struct control *c = owner;
-	uint32_t most = c->ban_devices_max;
+static void declined_say(struct control *c, const struct block_ask *a, struct control_crowd *k) {
 	struct channel_event *e = control_element(c);
 
-	if (a->device_len > 0 || device_table_behind(c->table, &a->peer, most + 1) <= most)
-		return true;
 	log_error(
-		"ban declined signature=%" PRIu32 ": more than %" PRIu32
-		" devices in good standing send from that address",
+		"ban declined signature=%" PRIu32 ": %" PRIu32
+		" devices in good standing send from that address, more than %" PRIu32,
 		a->signature,
-		most
+		k->devices,
+		c->ban_devices_max
 	);
-	*e = (struct channel_event
-	) {.kind = EVENT_BAN_DECLINED, .peer = a->peer, .repeated = 1, .wall_ns = wall_ns()};
+	*e = (struct channel_event) {
+		.kind = EVENT_BAN_DECLINED,
+		.peer = a->peer,
+		.repeated = k->asked,
+		.wall_ns = wall_ns(),
+	};
 	snprintf(e->reason, sizeof(e->reason), "%.31s", a->reason);
 	control_send(c, CHANNEL_EVENTS, 1, 0, ++c->seq);
-	return false;
+	k->asked = 0;
+}
+
+// The place of that address, or the one that was due first.
+static struct control_crowd *crowd_place(struct control *c, const struct channel_address *peer) {
+	struct control_crowd *first = &c->crowds[0];
+
+	for (uint32_t i = 0; i < CONTROL_CROWDS; i++) {
+		struct control_crowd *k = &c->crowds[i];
+		if (k->until_ns != 0 && memcmp(&k->peer, peer, sizeof(*peer)) == 0)
+			return k;
+		if (k->until_ns < first->until_ns)
+			first = k;
+	}
+	*first = (struct control_crowd) {.peer = *peer};
+	return first;
+}
+
+// A ban hits whoever shares the address: behind a carrier's NAT that may be a fleet. Whoever sends
+// from there what signatures ban can do so as often as it likes, so that the pass over the table
+// and what is said of it are bounded.
+static uint32_t crowd_behind(void *owner, const struct block_ask *a) {
+	struct control *c = owner;
+	uint64_t now_ns = control_monotonic_ns();
+
+	if (a->device_len > 0)
+		return 0;
+	struct control_crowd *k = crowd_place(c, &a->peer);
+	k->asked++;
+	if (k->until_ns > now_ns)
+		return k->devices;
+	k->devices = device_table_behind(c->table, &a->peer, UINT32_MAX);
+	if (k->devices <= c->ban_devices_max) {
+		k->until_ns = 0;
+		return 0;
+	}
+	k->until_ns = now_ns + CROWD_NS;
+	declined_say(c, a, k);
+	return k->devices;
 }
 
 void control_blocks_guard(struct control *c) {
-	blocks_guard(c->blocks, ban_allowed, c);
+	blocks_guard(c->blocks, crowd_behind, c);
 }
 
 void control_blocks_connected(struct control *c) {

@@ -34,6 +34,16 @@ struct control_question {
 	struct channel_flow held[CHANNEL_MESSAGE_MAX / sizeof(struct channel_flow)];
 };
 
+#define CONTROL_CROWDS 64
+
+// An address whose ban was declined: until then the answer stays, said once.
+struct control_crowd {
+	struct channel_address peer;
+	uint64_t until_ns; // monotonic, 0: free
+	uint32_t devices; // in good standing behind it
+	uint32_t asked; // since it was said
+};
+
 struct control {
 	const struct config *config;
 	struct device_table *table;
@@ -46,6 +56,7 @@ struct control {
 	struct control_question question, question_next;
 	struct signatures *signatures; // NULL: none yet
 	uint32_t ban_devices_max;
+	struct control_crowd crowds[CONTROL_CROWDS];
 	struct gate *gates[WORKERS_MAX];
 	struct gate *gate_memory;
 	uint16_t workers;

@@ -23,7 +23,11 @@ static void reason_set(struct block_ask *ask, struct view name) {
 // must not have it blocked for its owner.
 static void ban(struct worker *w, const struct match_order *o) {
 	const struct message *m = o->message;
-	struct block_ask ask = {.for_s = o->ban_s, .signature = o->signature};
+	struct block_ask ask = {
+		.for_s = o->ban_s,
+		.signature = o->signature,
+		.transport = m->transport,
+	};
 
 	if (o->device.len > 0 && o->device.len <= sizeof(ask.device)) {
 		memcpy(ask.device, o->device.p, o->device.len);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "config/config.h"
 #include "dataplane/adapters.h"
+#include "dataplane/blocks.h"
 #include "dataplane/egress.h"
 #include "dataplane/generation.h"
 #include "dataplane/idle.h"
@@ -333,6 +334,23 @@ static void signatures_follow(struct worker *w) {
 	generation_hold(w->signatures, next);
 }
 
+// Bans that would have hit a crowd become alerts.
+static void declines_follow(struct worker *w) {
+	struct block_decline d;
+
+	while (w->blocks != nullptr && blocks_declined(w->blocks, w->index, &d)) {
+		struct pipeline_peer peer = {
+			.address = view_of(d.peer.bytes, d.peer.family == 4 ? 4 : 16),
+			.realm = d.peer.realm,
+			.transport = (enum transport)d.transport,
+			.now_ns = w->now_ns,
+			.wall_ns = clock_wall_ns(w->clock, w->now_ns),
+		};
+		pipeline_ban_declined(w->pipeline, &peer, d.signature, d.devices);
+		w->due_ns = 0; // its batch has to be sent, nothing else may be to do
+	}
+}
+
 static void drain_step(struct worker *w) {
 	pipeline_seal_all(w->pipeline);
 	atomic_store_explicit(
@@ -358,6 +376,7 @@ int worker_loop(void *worker) {
 			clock_follow(w);
 			settings_follow(w);
 			signatures_follow(w);
+			declines_follow(w);
 			report_answer(w);
 			if (w->why != nullptr && why_asked(w->why))
 				why_answer(w->why, w->pipeline);

@@ -93,6 +93,10 @@ uint32_t alert_encode(const struct envelope *e, const struct alert *a, uint8_t *
 		p = JSON_LITERAL(p, ",\"count\":");
 		p = json_u64(p, a->count);
 	}
+	if (a->signature != 0) {
+		p = JSON_LITERAL(p, ",\"signature\":");
+		p = json_u64(p, a->signature);
+	}
 	p = JSON_LITERAL(p, ",\"arrival_ns\":");
 	p = json_i64(p, a->arrival_ns);
 	*p++ = '}';

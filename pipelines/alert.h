@@ -15,7 +15,8 @@ struct pipeline;
 	X(WATCH_FLAPPING, "flapping-connections")                                                  \
 	X(WATCH_IDENTITY, "cloned-identity")                                                       \
 	X(WATCH_RATE, "rate")                                                                      \
-	X(WATCH_SCAN, "port-scan")
+	X(WATCH_SCAN, "port-scan")                                                                 \
+	X(WATCH_BAN, "ban-declined")
 
 enum watch_kind : uint8_t {
 #define X(id, label) id,
@@ -35,6 +36,7 @@ struct alert {
 	struct view field; // empty: not about a field
 	double value, limit, z; // of a field
 	uint64_t count; // of anything else: what was counted
+	uint32_t signature; // that is the reason; 0: none is
 	int64_t time_ns; // device time, of a field
 	int64_t arrival_ns;
 	uint64_t rx_ns;

@@ -190,14 +190,25 @@ void pipeline_flush(struct pipeline *p) {
 		run_stages(p);
 }
 
-void pipeline_unheard(
+// A worker that was idle has not told the time for long.
+static void time_moves(struct pipeline *p, uint64_t now_ns) {
+	if (now_ns > p->now_ns)
+		p->now_ns = now_ns;
+}
+
+void pipeline_unheard(struct pipeline *p, const struct pipeline_peer *peer, uint16_t port) {
+	time_moves(p, peer->now_ns);
+	watch_port(p, peer, port);
+}
+
+void pipeline_ban_declined(
 	struct pipeline *p,
-	struct view peer,
-	uint16_t realm,
-	uint16_t port,
-	int64_t wall_ns
+	const struct pipeline_peer *peer,
+	uint32_t signature,
+	uint32_t devices
 ) {
-	watch_port(p, peer, realm, port, wall_ns);
+	time_moves(p, peer->now_ns);
+	watch_ban(p, peer, signature, devices);
 }
 
 void pipeline_letter(struct pipeline *p, const struct pipeline_letter *l) {
@@ -214,8 +225,10 @@ void pipeline_run(struct pipeline *p, uint64_t now_ns, int64_t wall_ns) {
 uint64_t pipeline_tick(struct pipeline *p, uint64_t now_ns) {
 	if (p->env.workers > 1)
 		handover_poll(p);
-	watch_poll(p);
-	return batch_set_seal_due(&p->batches, now_ns);
+	uint64_t watch_due = watch_poll(p);
+	uint64_t due = batch_set_seal_due(&p->batches, now_ns);
+
+	return watch_due < due ? watch_due : due;
 }
 
 void pipeline_rest(struct pipeline *p) {

@@ -97,13 +97,23 @@ void pipeline_rest(struct pipeline *p);
 uint64_t pipeline_tick(struct pipeline *p, uint64_t now_ns);
 void pipeline_seal_all(struct pipeline *p);
 
+// Somebody of whom no message was taken, and when.
+struct pipeline_peer {
+	struct view address;
+	uint16_t realm;
+	enum transport transport;
+	uint64_t now_ns;
+	int64_t wall_ns;
+};
 // A packet came for a port nobody listens on: somebody may be looking for open ones.
-void pipeline_unheard(
+void pipeline_unheard(struct pipeline *p, const struct pipeline_peer *peer, uint16_t port);
+// A ban that `signature` wanted was not made, because so many devices in good standing send from
+// that address as well. Between bursts.
+void pipeline_ban_declined(
 	struct pipeline *p,
-	struct view peer,
-	uint16_t realm,
-	uint16_t port,
-	int64_t wall_ns
+	const struct pipeline_peer *peer,
+	uint32_t signature,
+	uint32_t devices
 );
 
 // A letter from another worker. Between bursts.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "config/config.h"
 #include "parsers/siphash.h"
 #include "pipelines/alert.h"
 #include "pipelines/pipeline_state.h"
@@ -6,8 +7,10 @@
 
 #include <string.h>
 
+#define SECOND_NS 1000000000ull
+
 static uint32_t seconds_of(const struct pipeline *p) {
-	return (uint32_t)(p->now_ns / 1000000000);
+	return (uint32_t)(p->now_ns / SECOND_NS);
 }
 
 static uint64_t hash_of(const struct watch *w, struct view bytes, uint64_t kind) {
@@ -57,21 +60,22 @@ struct subject {
 	enum transport transport;
 	uint16_t realm;
 	struct view device, peer;
+	uint32_t signature;
 	int64_t wall_ns;
 };
 
-static bool
-tell(struct pipeline *p, enum watch_kind k, const struct subject *s, bool raise, uint64_t count) {
+static bool tell(struct pipeline *p, const struct watch_raised *r, bool raise, int64_t wall_ns) {
 	struct alert a = {
 		.raise = raise,
-		.kind = watch_kind_label(k),
-		.transport = s->transport,
-		.realm = s->realm,
-		.device = s->device,
-		.peer = s->peer,
+		.kind = watch_kind_label((enum watch_kind)(r->kind - 1)),
+		.transport = r->transport,
+		.realm = r->realm,
+		.device = view_of(r->device, r->device_len),
+		.peer = view_of(r->peer, r->peer_len),
 		.profile = "",
-		.count = count,
-		.arrival_ns = s->wall_ns,
+		.count = raise ? r->count : 0,
+		.signature = r->signature,
+		.arrival_ns = wall_ns,
 		.rx_ns = p->now_ns,
 	};
 	return alert_send(p, &a);
@@ -112,8 +116,6 @@ hold(struct pipeline *p,
 		p->env.ledger->stages.counters[STAGE_ALERTS_HELD]++;
 		return;
 	}
-	if (!tell(p, k, s, true, count))
-		return;
 	*r = (struct watch_raised) {
 		.kind = (uint8_t)(k + 1),
 		.transport = s->transport,
@@ -122,45 +124,49 @@ hold(struct pipeline *p,
 		.peer_len = (uint8_t)s->peer.len,
 		.entry = (uint32_t)(e - w->entries),
 		.last_s = seconds_of(p),
+		.signature = s->signature,
+		.count = count,
+		.wall_ns = s->wall_ns,
 	};
 	if (s->device.len > 0)
 		memcpy(r->device, s->device.p, s->device.len);
 	if (s->peer.len > 0)
 		memcpy(r->peer, s->peer.p, s->peer.len);
+	r->told = tell(p, r, true, r->wall_ns);
 	e->raised |= (uint8_t)(1u << k);
 	w->raised_count++;
 }
 
-// Once a second.
-void watch_poll(struct pipeline *p) {
+uint64_t watch_poll(struct pipeline *p) {
 	struct watch *w = &p->watch;
 	uint32_t now_s = seconds_of(p);
 
-	if (w->raised_count == 0 || w->sweep_s == now_s)
-		return;
+	if (w->raised_count == 0)
+		return UINT64_MAX;
+	if (w->sweep_s == now_s)
+		return (now_s + 1) * SECOND_NS;
 	w->sweep_s = now_s;
 	for (uint32_t i = 0; i < WATCH_RAISED; i++) {
 		struct watch_raised *r = &w->raised[i];
-		struct subject s = {
-			.transport = r->transport,
-			.realm = r->realm,
-			.device = view_of(r->device, r->device_len),
-			.peer = view_of(r->peer, r->peer_len),
-			.wall_ns = p->wall_ns,
-		};
-		if (r->kind == 0 || now_s - r->last_s < WATCH_QUIET_S
-		    || !tell(p, (enum watch_kind)(r->kind - 1), &s, false, 0))
+		if (r->kind == 0)
+			continue;
+		bool over = now_s - r->last_s >= p->config->watch.quiet_s;
+		if (!over && !r->told)
+			r->told = tell(p, r, true, r->wall_ns);
+		// What nobody was told of goes without a word as well.
+		if (!over || (r->told && !tell(p, r, false, p->wall_ns)))
 			continue;
 		w->entries[r->entry].raised &= (uint8_t)~(1u << (r->kind - 1));
 		w->raised_count--;
 		r->kind = 0;
 	}
+	return (now_s + 1) * SECOND_NS;
 }
 
 // --- what is looked at
 
 static void new_minute(struct watched *e, uint32_t now_s) {
-	if (now_s - e->minute_s < WATCH_QUIET_S)
+	if (now_s - e->minute_s < WATCH_MINUTE_S)
 		return;
 	e->minute_s = now_s;
 	e->connections = 0;
@@ -169,6 +175,7 @@ static void new_minute(struct watched *e, uint32_t now_s) {
 }
 
 static void look_rate(struct pipeline *p, struct watched *e, const struct subject *s) {
+	const typeof(p->config->watch) *limit = &p->config->watch;
 	uint32_t window = seconds_of(p) / WATCH_WINDOW_S;
 
 	if (window != e->window) {
@@ -186,8 +193,8 @@ static void look_rate(struct pipeline *p, struct watched *e, const struct subjec
 		e->count = 0;
 	}
 	e->count++;
-	if (e->windows >= WATCH_WARMUP && e->count >= WATCH_RATE_MIN
-	    && (float)e->count > WATCH_RATE_FACTOR * e->mean)
+	if (limit->rate_factor > 0 && e->windows >= WATCH_WARMUP && e->count >= limit->rate_min
+	    && (float)e->count > (float)limit->rate_factor * e->mean)
 		hold(p, e, WATCH_RATE, s, e->count);
 }
 
@@ -197,6 +204,7 @@ static void look_address(
 	const struct subject *s,
 	const struct message *m
 ) {
+	const typeof(p->config->watch) *limit = &p->config->watch;
 	uint32_t peer = (uint32_t)hash_of(&p->watch, m->peer, 2);
 	bool moved = e->peer != 0 && peer != e->peer;
 
@@ -209,9 +217,9 @@ static void look_address(
 	}
 	e->peer = peer;
 	e->port = m->peer_port;
-	if (e->connections > WATCH_CONNECTIONS)
+	if (limit->connections > 0 && e->connections > limit->connections)
 		hold(p, e, WATCH_FLAPPING, s, e->connections);
-	if (e->turns >= 2)
+	if (limit->returns > 0 && e->turns >= limit->returns)
 		hold(p, e, WATCH_IDENTITY, s, e->turns);
 }
 
@@ -254,27 +262,46 @@ void watch_burst(struct pipeline *p, uint16_t from, uint16_t to) {
 			look(p, &p->burst.items[i], keys[i]);
 }
 
-void watch_port(
-	struct pipeline *p,
-	struct view peer,
-	uint16_t realm,
-	uint16_t port,
-	int64_t wall_ns
-) {
-	uint32_t now_s = seconds_of(p);
-	struct subject s = {
-		.transport = TRANSPORT_UDP, .realm = realm, .peer = peer, .wall_ns = wall_ns
-	};
+static struct watched *
+entry_of_peer(struct pipeline *p, const struct pipeline_peer *peer, struct subject *s) {
+	uint64_t key = hash_of(&p->watch, peer->address, (uint64_t)peer->realm << 8 | 1);
 
-	if (peer.len == 0)
+	*s = (struct subject) {
+		.transport = peer->transport,
+		.realm = peer->realm,
+		.peer = peer->address,
+		.wall_ns = peer->wall_ns,
+	};
+	return entry_of(&p->watch, key, seconds_of(p));
+}
+
+void watch_port(struct pipeline *p, const struct pipeline_peer *peer, uint16_t port) {
+	struct subject s;
+
+	if (peer->address.len == 0)
 		return;
-	struct watched *e =
-		entry_of(&p->watch, hash_of(&p->watch, peer, (uint64_t)realm << 8 | 1), now_s);
+	struct watched *e = entry_of_peer(p, peer, &s);
 	if (e == nullptr)
 		return;
-	new_minute(e, now_s);
+	new_minute(e, seconds_of(p));
 	e->ports |= 1ull << (port * 0x9e3779b1u >> 26);
 	uint32_t tried = (uint32_t)__builtin_popcountll(e->ports);
-	if (tried >= WATCH_PORTS)
+	if (p->config->watch.ports > 0 && tried >= p->config->watch.ports)
 		hold(p, e, WATCH_SCAN, &s, tried);
+}
+
+void watch_ban(
+	struct pipeline *p,
+	const struct pipeline_peer *peer,
+	uint32_t signature,
+	uint32_t devices
+) {
+	struct subject s;
+	struct watched *e = entry_of_peer(p, peer, &s);
+
+	s.signature = signature;
+	if (e == nullptr)
+		p->env.ledger->stages.counters[STAGE_ALERTS_HELD]++;
+	else
+		hold(p, e, WATCH_BAN, &s, devices);
 }

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Signatures at work on real clients: each action, bans of a proven address only and not of a crowd,
-# sets checked, swapped and rolled back under traffic, a bad one leaving the old in force.
+# sets checked, swapped and rolled back under traffic on two workers, a bad one leaving the old in
+# force.
 . "$(dirname "$0")/../support/lab.sh"
 export SLUICE_API=$RUN/api.sock
 ctl=$BUILD/controlplane/sluicectl
@@ -19,11 +20,13 @@ mkdir -p "$RUN/signatures"
 	rule 3 refused REFUSEME refuse
 	rule 4 cut CUTME disconnect
 	rule 5 banned BANME ban 1h
+	rule 6 brief BRIEFLY ban 3s
 } >"$RUN/signatures/a.yaml"
 
 lab_network
 ip -n dev addr add 10.77.0.9/24 dev sld0
-lab_config '$a match: {signatures: signatures, ban_devices_max: 2}'
+ip -n dev addr add 10.77.0.8/24 dev sld0
+lab_config 's/^  workers: 1/  workers: 2/' 's/^  memory: 512MiB/  memory: 1GiB/' '$a match: {signatures: signatures, ban_devices_max: 2}'
 mkdir -p "$RUN/control"
 lab_kafka
 "$BUILD/controlplane/sluice-controld" -c "$RUN/sluice.yaml" -s "$RUN/control" -r "$RUN" -m 127.0.0.1:19465 2>>"$RUN/controld.log" &
@@ -84,13 +87,40 @@ wait_for 5 banned || fail "not banned"
 wait_for 5 bash -c "jq -e '.frames.dropped[\"source-blocked\"]>0' '$RUN/status.json' >/dev/null" || fail "nothing dropped: $(status .frames)"
 publish d1 '{"v":"plain"}' || fail "another address is not heard"
 
+# Every ban is listed with its reason, audited, and ends by itself.
+publish short '{"v":"BRIEFLY"}' -A 10.77.0.8 >/dev/null && fail "a banned message was acknowledged"
+in_list() { "$ctl" flow blocks --json | jq -e --argjson now "$(date +%s)" ".blocks[]|select($1)" >/dev/null; }
+wait_for 5 in_list '.address=="10.77.0.8/32" and .reason=="signature brief" and .signature==6 and .device==null and .until_s<=$now+4' ||
+	fail "not listed: $("$ctl" flow blocks --json)"
+in_list '.address=="10.77.0.9/32" and .reason=="signature banned" and .signature==5 and .until_s>$now+3000 and .until_s<=$now+3600' ||
+	fail "not listed: $("$ctl" flow blocks --json)"
+for ban in 8:brief:6 9:banned:5; do
+	IFS=: read -r host name id <<<"$ban"
+	"$ctl" audit list --json | jq -e --arg address "10.77.0.$host/32" --arg reason "signature $name" --argjson id "$id" \
+		'[.entries[]|select(.action=="flow.block" and .object==$address and .after.reason==$reason and .after.signature==$id and .after.until_s>0)]|length==1' >/dev/null ||
+		fail "not audited once: $("$ctl" audit list --json)"
+done
+"$ctl" audit verify >/dev/null || fail "the chain of the audit log is broken"
+heard() { publish short '{"v":"plain"}' -A 10.77.0.8 >/dev/null; }
+wait_for 15 heard || fail "a ban of 3 s does not end: $("$ctl" flow blocks --json)"
+in_list '.address=="10.77.0.8/32"' && fail "over, and still listed: $("$ctl" flow blocks --json)"
+banned || fail "the ban of an hour has ended as well"
+
 # From an address that more good devices use than allowed: declined, and told.
 for d in d1 d2 d3; do "$ctl" device add "$d" --profile by-path >/dev/null; done
 for d in d1 d2 d3; do publish "$d" '{"v":"plain"}' || fail "$d was not taken"; done
 publish d3 '{"v":"BANME"}' >/dev/null || true
 declined() { "$ctl" event list --json | jq -e '.events[]|select(.event=="ban-declined")' >/dev/null; }
-wait_for 5 declined || fail "no alert: $("$ctl" event list --json)"
+wait_for 5 declined || fail "no event: $("$ctl" event list --json)"
 publish d1 '{"v":"plain"}' || fail "a crowd was banned"
+for d in d1 d2 d3; do publish "$d" '{"v":"BANME again"}' >/dev/null || true; done
+alert='.kind=="ban-declined"'
+alerted() { records alerts | jq -se --argjson n "$2" "[.[]|select($1)]|length==\$n" >/dev/null; }
+wait_for 5 alerted "$alert"' and .alert=="raise" and .peer=="10.77.0.2" and .signature==5 and .count==3 and .transport=="mqtt"' 1 ||
+	fail "no alert: $(records alerts)"
+sleep 0.5
+alerted "$alert" 1 || fail "not once: $(records alerts)"
+in_list '.address=="10.77.0.2/32"' && fail "declined and listed: $("$ctl" flow blocks --json)"
 
 # A bad set names file and line and changes nothing; tested and checked before it is applied.
 mkdir -p "$RUN/new"
@@ -103,20 +133,34 @@ grep -q 'b.yaml:5: cut: the expression does not compile' "$RUN/out" || fail "rul
 grep -q 'b.yaml:5: cut: the expression does not compile' "$RUN/out" || fail "no file and line: $(cat "$RUN/out")"
 publish d1 '{"v":"TAGME again"}' || fail "not taken"
 wait_for 5 hits_are 1 hits 2 || fail "the old set is not in force: $("$ctl" rules stats)"
-"$ctl" rules test "$RUN/new" --config "$RUN/sluice.yaml" | grep -qE 'vectors +5' || fail "rules test"
+"$ctl" rules test "$RUN/new" --config "$RUN/sluice.yaml" | grep -qE 'vectors +6' || fail "rules test"
 "$ctl" rules check "$RUN/new" | grep -q 'good' || fail "rules check"
 
-# Swapped under traffic: nothing is lost, and what was counted stays counted.
-dev bash -c 'for i in $(seq 400); do echo "{\"n\":$i}"; done | mosquitto_pub -V 5 -h 10.77.0.1 -i stream -t t/stream/env -q 1 -l' &
-stream=$!
-"$ctl" rules apply "$RUN/new" --comment second | grep -q '5 signatures in force' || fail "not applied"
+# Swapped under traffic of both workers: nothing is lost, every record is looked at by one set or the
+# other, and what was counted stays counted.
+streams=()
+for s in $(seq 8); do
+	dev bash -c 'for i in $(seq 100); do echo "{\"n\":$i,\"v\":\"TAGME NEWTAG\"}"; sleep 0.005; done | mosquitto_pub -V 5 -h 10.77.0.1 -i '"s$s -t t/stream-$s/env -q 1 -l" &
+	streams+=($!)
+done
+"$ctl" rules apply "$RUN/new" --comment second | grep -q '6 signatures in force' || fail "not applied"
 "$ctl" rules apply "$RUN/signatures" >/dev/null || fail "not applied again"
 "$ctl" rules rollback --version 2 >/dev/null || fail "no rollback"
-wait "$stream" || fail "the stream ended badly"
-streamed() { [ "$(records telemetry | grep -c '"device":"stream"')" = 400 ]; }
-wait_for 15 streamed || fail "$(records telemetry | grep -c '"device":"stream"') of 400 records"
+for s in "${streams[@]}"; do wait "$s" || fail "a stream ended badly"; done
+streamed() { [ "$(records telemetry | grep -c '"device":"stream-')" = 800 ]; }
+wait_for 15 streamed || fail "$(records telemetry | grep -c '"device":"stream-') of 800 records"
+tagged() { records telemetry | grep '"device":"stream-' | grep -c '"name":"tagged","detail":1'; }
+[ "$(tagged)" = 800 ] || fail "$(tagged) of 800 records were looked at"
+wait_for 5 hits_are 1 hits 802 || fail "hits of the streams: $("$ctl" rules stats)"
+# The old set has gone from both workers, the new one is at both.
+for s in $(seq 12); do
+	publish "old-$s" '{"v":"TAGME"}' || fail "not taken"
+	publish "new-$s" '{"v":"NEWTAG"}' || fail "not taken"
+done
+tags() { records telemetry | grep "\"device\":\"$1-" | grep -c '"findings"' || true; }
+[ "$(tags old) $(tags new)" = "0 12" ] || fail "hits of the old and the new set: $(tags old) $(tags new)"
 publish d1 '{"v":"NEWTAG and TAGME"}' || fail "not taken"
-wait_for 5 hits_are 1 hits 3 || fail "not the new set, or its count began anew: $("$ctl" rules stats)"
+wait_for 5 hits_are 1 hits 815 || fail "not the new set, or its count began anew: $("$ctl" rules stats)"
 [ "$(ls "$RUN/signatures")" = b.yaml ] || fail "the directory was not replaced: $(ls "$RUN/signatures")"
 "$ctl" rules history | grep -q 'second' || fail "no history"
 "$ctl" audit list --json | jq -e '[.entries[]|select(.action=="rules.apply")]|length==3' >/dev/null || fail "not audited"
@@ -125,3 +169,4 @@ wait_for 5 hits_are 1 hits 3 || fail "not the new set, or its count began anew: 
 printf 'signatures:\n%s' "$(rule 9 any temp tag)" >"$RUN/any.yaml"
 "$ctl" rules test "$RUN/any.yaml" --config "$RUN/sluice.yaml" --replay "$TOP/tests/functional/captures/mixed.pcap" | grep -qE '^ *9 +any +tag +[1-9]' || fail "replay hit nothing"
 lab_stop
+[ "$(status '[.workers[].taken_over] | add')" -gt 50 ] || fail "one worker did it all: $(status .workers)"

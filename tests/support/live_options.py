@@ -21,6 +21,8 @@ OTHER = {
     "mqtt.keep_alive_max": "30m", "mqtt.publish_rate": "100000", "mqtt.connect_rate": "100000",
     "egress.batch_records": "512", "egress.linger": "3ms", "egress.checkpoint": "2s",
     "kafka.dead_letter_topic": "telemetry", "kafka.alert_topic": "telemetry", "pipeline.late_share": "30",
+    "watch.connections": "0", "watch.returns": "3", "watch.rate_factor": "4", "watch.rate_min": "100",
+    "watch.ports": "20", "watch.quiet": "2m",
     "listeners[].port": "5690", "listeners[].unknown": "refuse",
     "listeners[].format": "json", "listeners[].trust[]": "10.77.0.0/25",
     "listeners[].profile": "by-field", "profiles[].device.from": "address",

@@ -84,6 +84,17 @@ static const struct {
 	 "egress: {batch_size: 1000}",
 	 1,
 	 "egress.batch_size: '1000' is not a size with a unit (64KiB, 1MiB)"},
+	// an alert that ends before what raised it is forgotten would come again at once
+	{"appliance: a1", "watch: {quiet: 59s}", 1, "watch.quiet: 59s is outside 1m..1d"},
+	{"appliance: a1", "watch: {ports: 61}", 1, "watch.ports: 61 is outside 0..60"},
+	{"appliance: a1", "watch: {connections: 251}", 1, "watch.connections: 251 is outside 0..250"
+	},
+	{"appliance: a1", "watch: {returns: -1}", 1, "watch.returns: '-1' is not a whole number"},
+	{"appliance: a1",
+	 "watch: {rate_factor: 1.5}",
+	 1,
+	 "watch.rate_factor: '1.5' is not a whole number"},
+	{"appliance: a1", "watch: {rate_min: 0}", 1, "watch.rate_min: 0 is outside 1..1073741824"},
 	{"trust: 10.0.0.0/24",
 	 "trust: 10.0.0.0/33",
 	 14,

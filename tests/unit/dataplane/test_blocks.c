@@ -197,6 +197,58 @@ static void an_operators_block_outlasts_a_shorter_ban(void **) {
 	assert_int_equal(blocks_report(b, told, 1), 0);
 }
 
+static uint32_t crowd; // behind every address
+
+static uint32_t crowd_behind(void *, const struct block_ask *) {
+	return crowd;
+}
+
+static void a_ban_that_hits_a_crowd_is_told_to_one_worker(void **) {
+	struct block_ask ask = ask_for(7, 3600);
+	struct block_decline d, other;
+	struct blocks_stats s;
+	unsigned told[2] = {0};
+
+	blocks_guard(b, crowd_behind, NULL);
+	crowd = 41;
+	ask.transport = 3;
+	for (uint16_t w = 0; w < 2; w++) // whoever asks, the same one hears of it
+		assert_true(blocks_ask(b, w, &ask));
+	assert_false(blocks_turn(b));
+	assert_false(source(10, 7, 0));
+	for (uint16_t w = 0; w < 2; w++)
+		while (blocks_declined(b, w, w == 0 ? &d : &other))
+			told[w]++;
+	assert_int_equal(told[0] + told[1], 2);
+	assert_int_equal(told[0] * told[1], 0);
+	if (told[1] > 0)
+		d = other;
+	assert_int_equal(d.devices, 41);
+	assert_int_equal(d.signature, 42);
+	assert_int_equal(d.transport, 3);
+	assert_memory_equal(&d.peer, &ask.peer, sizeof(d.peer));
+	// Many addresses: both hear of some. Nobody listens: the rest is lost and counted.
+	for (unsigned i = 0; i < 200; i++) {
+		ask = ask_for((uint8_t)i, 3600);
+		assert_true(blocks_ask(b, 0, &ask));
+		blocks_turn(b);
+	}
+	for (uint16_t w = 0; w < 2; w++) {
+		told[w] = 0;
+		while (blocks_declined(b, w, &d))
+			told[w]++;
+	}
+	blocks_stats(b, &s);
+	assert_true(told[0] > 0 && told[1] > 0);
+	assert_int_equal(s.asks_lost, 200 - told[0] - told[1]);
+	assert_int_equal(s.declined, 202);
+	assert_int_equal(s.blocked, 0);
+	crowd = 0;
+	assert_true(blocks_ask(b, 0, &ask));
+	assert_true(blocks_turn(b));
+	assert_true(source(10, 199, 0));
+}
+
 static void a_full_ring_says_no(void **) {
 	struct block_ask ask = ask_for(1, 60);
 	struct blocks_stats s;
@@ -341,6 +393,7 @@ int main(void) {
 		T(a_limit_of_a_prefix_counts_all_behind_it),
 		T(a_ban_asked_for_is_made_reported_once_and_kept),
 		T(an_operators_block_outlasts_a_shorter_ban),
+		T(a_ban_that_hits_a_crowd_is_told_to_one_worker),
 		T(a_full_ring_says_no),
 		T(what_ends_is_taken_away),
 		T(the_table_has_an_end),

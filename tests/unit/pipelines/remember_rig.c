@@ -84,6 +84,12 @@ static void configure(struct rig *rig) {
 	c->egress.linger_us = 2000;
 	c->egress.batch_records = 512;
 	c->pipeline.late_share = 25;
+	c->watch.connections = 10;
+	c->watch.returns = 2;
+	c->watch.rate_factor = 10;
+	c->watch.rate_min = 50;
+	c->watch.ports = 16;
+	c->watch.quiet_s = 60;
 	rig->route = (struct config_route) {.topic = 0, .ack = ACK_KAFKA};
 	snprintf(rig->profile.name, sizeof(rig->profile.name), "p");
 	c->profiles = &rig->profile;
