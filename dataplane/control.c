@@ -113,7 +113,7 @@ int control_create(
 void control_destroy(struct control *c) {
 	if (c == nullptr)
 		return;
-	if (c->snapshot_due_ns != 0)
+	if (c->snapshot.due_ns != 0)
 		control_snapshot_save(c, false);
 	if (c->fd >= 0)
 		close(c->fd);
@@ -363,6 +363,6 @@ void control_turn(
 	}
 	if (c->greeted && fresh)
 		control_counters_send(c, s, balanced);
-	if (c->snapshot_due_ns != 0 && control_monotonic_ns() >= c->snapshot_due_ns)
+	if (quiet_timer_due(&c->snapshot, control_monotonic_ns()))
 		control_snapshot_save(c, true);
 }

@@ -10,7 +10,7 @@
 
 #define LOG_SUBSYSTEM "control"
 #define SNAPSHOT_AFTER_NS 3000000000ull // after the last change
-#define SNAPSHOT_TRIES 8 // given up for a message; the next is written to the end
+#define SNAPSHOT_MOST_NS 30000000000ull // after the first; then to the end, whatever comes
 
 void control_snapshot_load(struct control *c) {
 	int ret = device_table_load(c->table, c->snapshot_path);
@@ -38,18 +38,23 @@ static bool message_waits(void *context) {
 	return c->fd >= 0 && poll(&p, 1, 0) > 0;
 }
 
+static void snapshot_later(struct control *c) {
+	quiet_timer_change(
+		&c->snapshot, control_monotonic_ns(), SNAPSHOT_AFTER_NS, SNAPSHOT_MOST_NS
+	);
+}
+
 void control_snapshot_save(struct control *c, bool give_way) {
-	bool patient = give_way && c->snapshot_tries < SNAPSHOT_TRIES;
+	bool patient = give_way
+		&& !quiet_timer_overdue(&c->snapshot, control_monotonic_ns(), SNAPSHOT_MOST_NS);
 	int ret = device_table_save(c->table, c->snapshot_path, patient ? message_waits : NULL, c);
 
 	if (ret == -ECANCELED) {
-		c->snapshot_tries++;
-		c->snapshot_due_ns = control_monotonic_ns() + SNAPSHOT_AFTER_NS;
+		snapshot_later(c);
 		return;
 	}
 	control_secrets_save(c);
-	c->snapshot_tries = 0;
-	c->snapshot_due_ns = 0;
+	c->snapshot = (struct quiet_timer) {0};
 	if (ret < 0)
 		log_error("registry snapshot %s: %s", c->snapshot_path, strerror(-ret));
 }
@@ -77,7 +82,7 @@ static void transfer_end(struct control *c, const struct channel_message *m) {
 			device_table_capacity(c->table)
 		);
 	device_table_at(c->table, c->peer_registry_id, m->header->registry_version);
-	c->snapshot_due_ns = control_monotonic_ns() + SNAPSHOT_AFTER_NS;
+	snapshot_later(c);
 	// In place: what a worker looks up from now on is new.
 	if (!c->full)
 		control_ack(

@@ -10,6 +10,7 @@
 #include "dataplane/letters/letters.h"
 #include "dataplane/loading.h"
 #include "dataplane/mqtt/auth_registry.h"
+#include "dataplane/quiet_timer.h"
 #include "dataplane/topics.h"
 #include "dataplane/why.h"
 
@@ -68,8 +69,8 @@ struct control {
 	int fd;
 	bool greeted;
 	uint64_t seq;
-	uint64_t connect_due_ns, report_due_ns, snapshot_due_ns;
-	unsigned snapshot_tries; // given up since the last that was written
+	uint64_t connect_due_ns, report_due_ns;
+	struct quiet_timer snapshot;
 	uint64_t peer_registry_id;
 	uint64_t began_ns; // of the transfer in progress
 	struct loading loading;
