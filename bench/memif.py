@@ -31,6 +31,7 @@ def ceiling(seconds):
         sending = rig.generate(rig.memif(run, "client"), "--traffic", "json", "--target", rig.TARGET, "--blind",
                                "--seconds", str(seconds), bound=seconds + 60)
         out, _ = counting.communicate(timeout=60)
+        rig.senders_end()
     got = rig.last_json(out)
     return got["received"] / sending["seconds"], got["received"] / got["cpu_seconds"]
 

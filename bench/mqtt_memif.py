@@ -20,9 +20,7 @@ is configured more; `account` is what status.json says that one costs. Exit stat
 connections, are set low in both."""
 
 import argparse
-import json
 import pathlib
-import subprocess
 import sys
 import tempfile
 import time
@@ -32,6 +30,8 @@ from memif import ceiling
 
 
 IDLE_MAX = 320 # bytes of an idle connection, everything counted
+STATUS_S = 1.05 # until sluiced writes the next one
+SECONDS_MIN = 3 # then two of them are within the load
 
 
 def configuration(run, connections, **mqtt):
@@ -60,14 +60,9 @@ def resident(pid):
 
 def sender_of(run, connections, *options):
     """sluice-gen, and what it said when all of them were connected."""
-    sender = subprocess.Popen(
-        rig.generator(rig.memif(run, "client"), "client", "--traffic", "mqtt", "--target", rig.TARGET,
-                      "--connections", str(connections), "--ack-delay", "0", *options),
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    first = sender.stdout.readline()
-    if not first:
-        sys.exit(f"sluice-gen: {sender.stderr.read()}")
-    return sender, json.loads(first)
+    sender = rig.Sender(rig.memif(run, "client"), "--traffic", "mqtt", "--target", rig.TARGET,
+                        "--connections", str(connections), "--ack-delay", "0", *options)
+    return sender, sender.line(30 + connections / 1000)
 
 
 LEAN = {"stored_sessions": 1, "busy_connections": 1024}
@@ -77,11 +72,9 @@ BASE = 1000
 def base_memory():
     """With few connections that have used every packet buffer and batch."""
     with tempfile.TemporaryDirectory() as run, rig.Sluiced(run, configuration(run, capacity(BASE), **LEAN)) as s:
-        sender, _ = sender_of(run, BASE, "--qos", "0", "--inflight", "8", "--seconds", "3")
+        sender_of(run, BASE, "--qos", "0", "--inflight", "8", "--seconds", "3")
         time.sleep(2)
-        bytes_now = resident(s.process.pid)
-        sender.communicate(timeout=60)
-        return bytes_now
+        return resident(s.process.pid)
 
 
 def idle(connections, base):
@@ -90,11 +83,10 @@ def idle(connections, base):
     with tempfile.TemporaryDirectory() as run:
         with rig.Sluiced(run, configuration(run, room, **LEAN)) as s:
             empty = resident(s.process.pid)
-            sender, connected = sender_of(run, connections, "--qos", "0", "--inflight", "1", "--hold", "5", "--seconds", "1")
+            _, connected = sender_of(run, connections, "--qos", "0", "--inflight", "1", "--hold", "5", "--seconds", "1")
             time.sleep(2)
             status, _ = s.next_status()
             up, memory = resident(s.process.pid), status["memory"]
-            sender.communicate(timeout=120)
     held = status["counters"]["tcp"]["connections"]
     each = (up - base) / more
     print(f"idle {connections:>8} of {room} connections: resident {each:.0f} B each ({(empty - base) / more:.0f} from the start),"
@@ -113,17 +105,20 @@ def measure(qos, connections, options, inflight=None):
         with rig.Sluiced(run, configuration(run, capacity(connections))) as s:
             sender, connected = sender_of(run, connections, "--qos", str(qos), "--inflight", str(inflight), "--coalesce",
                                           str(options.coalesce), "--hold", "1", "--seconds", str(options.seconds))
-            time.sleep(2.2)
+            sender.line() # publishing begins
+            end = time.monotonic() + options.seconds - 0.1
             before, threads = s.next_status()
-            time.sleep(max(0.5, options.seconds - 2.5))
             after, threads_after = s.next_status()
-            out, _ = sender.communicate(timeout=options.seconds + 60)
+            # The last one that is still within the load: sluiced writes it once a second.
+            while time.monotonic() + STATUS_S < end:
+                after, threads_after = s.next_status()
+            generator = sender.line(options.seconds + 60)
         seconds = (after["uptime_ns"] - before["uptime_ns"]) / 1e9
         busy = (after["workers"][0]["busy_ns"] - before["workers"][0]["busy_ns"]) / 1e9 / seconds
         share = (rig.worker_cpu(threads_after) - rig.worker_cpu(threads)) / seconds
         accepted = [st["transports"]["mqtt"]["records"]["accepted"] for st in (before, after)]
         frames = [st["frames"]["rx"] for st in (before, after)]
-        return {"qos": qos, "connections": connections, "connected": connected, "generator": rig.last_json(out),
+        return {"qos": qos, "connections": connections, "connected": connected, "generator": generator,
                 "rate": (accepted[1] - accepted[0]) / seconds, "frames_per_s": (frames[1] - frames[0]) / seconds,
                 "busy": min(busy, 1.0), "share": min(share, 1.0), "ledger": rig.ledger(s)}
 
@@ -149,6 +144,8 @@ def main():
     parser.add_argument("--million", action="store_true", help="1,000,000 connections as well")
     parser.add_argument("--idle-only", action="store_true", help="memory only")
     options = parser.parse_args()
+    if options.seconds < SECONDS_MIN:
+        parser.error(f"--seconds: at least {SECONDS_MIN}, or nothing is measured while they publish")
     counts = options.connections or [1000, 10000, 100000]
     if options.million:
         counts = [*counts, 1000000]

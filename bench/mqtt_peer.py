@@ -166,7 +166,7 @@ def over_memif(options, inflight):
     os.environ["TMPDIR"] = str(RUN)
     import mqtt_memif
     import rig
-    m = mqtt_memif.measure(1, options.connections, types.SimpleNamespace(coalesce=1, seconds=max(options.seconds, 4)), inflight)
+    m = mqtt_memif.measure(1, options.connections, types.SimpleNamespace(coalesce=1, seconds=max(options.seconds, mqtt_memif.SECONDS_MIN)), inflight)
     mqtt_memif.show(m, mqtt_memif.ceiling(2)[1])
     if rig.unbalanced:
         sys.exit("the ledger does not balance")

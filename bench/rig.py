@@ -9,6 +9,7 @@ fill the worker, the rate per CPU second of the worker is a lower bound."""
 import json
 import os
 import pathlib
+import select
 import signal
 import subprocess
 import sys
@@ -73,8 +74,46 @@ def last_json(text):
     return json.loads([line for line in text.splitlines() if line.startswith("{")][-1])
 
 
+class Sender:
+    """sluice-gen that sends, line by line of what it prints. It has its port until the other end has left, which
+    polls: DPDK 24.11's memif unmaps the rings of whoever leaves first while the other reads them."""
+
+    def __init__(self, device, *options):
+        self.process = subprocess.Popen(generator(device, "client", "--stay", *options), stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE, text=True)
+        senders.append(self)
+
+    def line(self, bound=60):
+        """The next line, which is JSON."""
+        if not select.select([self.process.stdout], [], [], bound)[0]:
+            self.process.kill()
+            sys.exit(f"sluice-gen said nothing for {bound} s")
+        line = self.process.stdout.readline()
+        if not line.startswith("{"):
+            sys.exit(f"sluice-gen: {line}{self.process.stderr.read()}")
+        return json.loads(line)
+
+    def end(self):
+        """After the other end has left."""
+        try:
+            self.process.communicate(timeout=10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.communicate()
+
+
+senders = []
+
+
+def senders_end():
+    while senders:
+        senders.pop().end()
+
+
 def generate(device, *options, bound=60):
-    """Runs sluice-gen to its end and returns what it printed."""
+    """sluice-gen until it has reported, and what it reported."""
+    if "--receive" not in options:
+        return Sender(device, *options).line(bound)
     done = subprocess.run(generator(device, "client", *options), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                           text=True, timeout=bound, check=True)
     return last_json(done.stdout)
@@ -137,6 +176,7 @@ class Sluiced:
         except subprocess.TimeoutExpired:
             self.process.kill()
             code = self.process.wait()
+        senders_end()
         self.after = self.status()
         self.balanced = self.after["balanced"] and code == 0
         self.trouble = f"exit status {code}, {self.after.get('imbalance', 'the last status balanced')}"

@@ -46,6 +46,7 @@ struct gen_options {
 	uint16_t port;
 	bool blind; // send without knowing the peer's MAC address
 	bool receive; // only count what comes
+	bool stay; // after the report, until the other end has left
 	// MQTT: `devices` connections, `window` messages or handshakes at once over all of them.
 	uint32_t qos; // 0 or 1
 	uint32_t inflight; // unanswered messages of a connection
@@ -76,7 +77,8 @@ void gen_frame_write(
 	const uint8_t dst[6]
 );
 
-// Connects, publishes, prints one line of JSON after each. 0, or -errno: -ETIMEDOUT if not all
+// Connects, publishes, prints one line of JSON after connecting, when publishing begins and at the
+// end. 0, or -errno: -ETIMEDOUT if not all
 // connections came about.
 bool gen_mqtt_options_ok(const struct gen_options *o);
 int gen_mqtt_run(

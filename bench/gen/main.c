@@ -24,6 +24,7 @@
 #define LINGER_S 2 // for answers after the last frame
 #define EMPTY_POLLS 1000 // of --receive, then it sleeps, so that its CPU time is that of work
 #define EMPTY_SLEEP_NS 50000
+#define STAY_LOOK_NS 10000000
 
 static const char usage[] =
 	"usage: sluice-gen [EAL options] -- --traffic KIND --target IP [options]\n"
@@ -46,6 +47,9 @@ static const char usage[] =
 	"  --ack-delay MS      before an answer is acknowledged without a publish (40)\n"
 	"  --hold S            idle time between connecting and publishing (0)\n"
 	"  --blind             do not wait for an ARP answer (the other end only receives)\n"
+	"  --stay              after the report, leave only after the other end has: memif's "
+	"driver\n"
+	"                      takes the rings away under a peer that polls them\n"
 	"  --receive           send nothing, count what comes: the port's receive ceiling\n";
 
 struct gen {
@@ -344,6 +348,7 @@ static bool options_parse(int argc, char **argv, struct gen_options *o) {
 		{"hold", required_argument, nullptr, 'h'},
 		{"blind", no_argument, nullptr, 'B'},
 		{"receive", no_argument, nullptr, 'R'},
+		{"stay", no_argument, nullptr, 'y'},
 		{},
 	};
 	struct in_addr address;
@@ -372,6 +377,9 @@ static bool options_parse(int argc, char **argv, struct gen_options *o) {
 		case 'R':
 			o->receive = true;
 			break;
+		case 'y':
+			o->stay = true;
+			break;
 		default:
 			if (!number_set(o, option, number))
 				return false;
@@ -383,6 +391,20 @@ static bool options_parse(int argc, char **argv, struct gen_options *o) {
 		o->source = o->target + 1;
 	return (o->receive || o->target != 0) && o->devices > 0 && o->sources > 0
 		&& o->window < 60000 && (o->traffic != GEN_MQTT || gen_mqtt_options_ok(o));
+}
+
+// Without a look at the port's queues: whoever is to leave first must not take them from us,
+// either.
+static void stay(const struct gen *g) {
+	struct rte_eth_link link = {.link_status = RTE_ETH_LINK_UP};
+
+	fflush(stdout);
+	stopped = 0; // what ended the load does not end this
+	while (!stopped && link.link_status == RTE_ETH_LINK_UP) {
+		nanosleep(&(struct timespec) {.tv_nsec = STAY_LOOK_NS}, nullptr);
+		if (rte_eth_link_get_nowait(g->port, &link) != 0)
+			return;
+	}
 }
 
 static int port_start(struct gen *g) {
@@ -470,6 +492,11 @@ int main(int argc, char **argv) {
 	}
 	bool tcp = g.o.traffic == GEN_MQTT || g.o.traffic == GEN_SILENT;
 	int ret = tcp && !g.o.receive ? tcp_run(&g) : frames_run(&g);
+	if (g.o.stay) {
+		// The driver's own thread is closing it: nothing is left to be closed.
+		stay(&g);
+		return ret;
+	}
 	rte_eth_dev_stop(g.port);
 	rte_eth_dev_close(g.port);
 	rte_eal_cleanup();

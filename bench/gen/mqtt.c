@@ -261,6 +261,8 @@ static void idle_for(struct mqtt_load *l, double seconds) {
 }
 
 static double publish_all(struct mqtt_load *l) {
+	puts("{\"phase\":\"publishing\"}");
+	fflush(stdout);
 	uint64_t start = rte_rdtsc(), hz = rte_get_tsc_hz(), end = start + l->o->seconds * hz;
 
 	for (uint64_t now = start; now < end && !*l->stopped; now = rte_rdtsc()) {

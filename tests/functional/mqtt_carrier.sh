@@ -26,21 +26,22 @@ generator() { # WIRE SECONDS OPTION...
 	shift 2
 	timeout "$seconds" "$BUILD/bench/sluice-gen" --no-huge --no-shconf --no-pci --no-telemetry -m 256 --lcores='0@(0,1)' \
 		--file-prefix="gen$n" --log-level='*:error' --vdev="$(wire 0 client "$n")" -- \
-		--target "10.$((88 + n)).0.1" --sources 1 "$@" >"$RUN/gen$n" 2>"$RUN/gen$n.err"
+		--target "10.$((88 + n)).0.1" --sources 1 --stay "$@" >"$RUN/gen$n" 2>"$RUN/gen$n.err" &
+	pids+=("$!")
 }
-generator 1 120 --traffic silent --connections 55000 --rate 20000 --seconds 100 &
-flood=$!
-pids+=("$flood")
+reported() { grep -q '"traffic"' "$RUN/gen$1"; }
+generator 1 120 --traffic silent --connections 55000 --rate 20000 --seconds 100
+flood=${pids[-1]}
 flooding() { [ "$(status '.counters.tcp.connections // 0')" -gt 20000 ]; }
 wait_for 20 flooding || fail "that is no flood: $(status .counters.tcp) $(cat "$RUN/gen1.err")"
-generator 0 90 --traffic mqtt --connections 50000 --qos 1 --rate 12000 --seconds 6 ||
-	fail "the devices ended with $?: $(cat "$RUN"/gen0*) $(status .counters.tcp) $(status .counters.mqtt)"
-pkill -INT -P "$flood" timeout
-wait "$flood" || fail "the flood ended with $?"
+generator 0 90 --traffic mqtt --connections 50000 --qos 1 --rate 12000 --seconds 6
+wait_for 90 reported 0 || fail "the devices: $(cat "$RUN"/gen0*) $(status .counters.tcp) $(status .counters.mqtt)"
+pkill -INT -P "$flood" # sluice-gen itself
+wait_for 20 reported 1 || fail "the flood: $(cat "$RUN"/gen1*)"
 cat "$RUN/gen0" "$RUN/gen1"
-jq -se '.[0].connected == 50000 and .[0].lost == 0 and .[1].lost_connections == 0 and .[1].wrong_answers == 0
-	and .[1].published > 40000 and .[1].answered == .[1].published' "$RUN/gen0" >/dev/null || fail "the devices, see above"
+jq -se '.[0].connected == 50000 and .[0].lost == 0 and .[-1].lost_connections == 0 and .[-1].wrong_answers == 0
+	and .[-1].published > 40000 and .[-1].answered == .[-1].published' "$RUN/gen0" >/dev/null || fail "the devices, see above"
 lab_stop
-[ "$(status '.transports.mqtt.messages.acked')" = "$(jq -s '.[1].published' "$RUN/gen0")" ] ||
+[ "$(status '.transports.mqtt.messages.acked')" = "$(jq -s '.[-1].published' "$RUN/gen0")" ] ||
 	fail "acknowledged: $(status .transports.mqtt.messages)"
 [ "$(status '.counters.tcp["source-limited"] // 0')" -gt 1000 ] || fail "the flood was never under limits: $(status .counters.tcp)"
