@@ -463,6 +463,21 @@ static void topics_resolve(struct build *b) {
 		topic_resolve(b, "kafka.alert_topic", c->kafka.alert_topic, &c->kafka.alert);
 }
 
+// DPDK's driver unmaps the rings of a peer that leaves while a worker may be reading them, and
+// tells nobody before.
+static void memif_check(struct build *b) {
+	struct config *c = b->config;
+
+	for (uint32_t p = 0; p < c->port_count; p++)
+		for (uint32_t d = 0; d < c->ports[p].device_count; d++)
+			lab_only(
+				b,
+				strncmp(c->ports[p].devices[d], "net_memif", 9) == 0,
+				&c->ports[p],
+				"ports[].devices: a peer that leaves a memif can end sluiced"
+			);
+}
+
 static void egress_check(struct build *b) {
 	const struct config *c = b->config;
 
@@ -557,6 +572,7 @@ void config_check(struct build *b) {
 	routes_check(b);
 	for (uint32_t i = 0; i < c->port_count; i++)
 		port_check(b, i);
+	memif_check(b);
 	for (uint32_t i = 0; i < c->interface_count; i++)
 		interface_check(b, i);
 	for (uint32_t i = 0; i < c->listener_count; i++) {
