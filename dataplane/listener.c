@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/listener.h"
-#include "parsers/siphash.h"
 
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
+#include <string.h>
 
 // Zero-padded, no holes: hashed and compared as bytes.
 struct listener_key {
@@ -22,14 +22,12 @@ struct listener_slot {
 	const struct config_listener *listener; // NULL: free
 };
 
-// Open addressing, at most half full. Keys come from the configuration, so the hash needs no
-// secret; what a peer chooses can only miss.
+// Open addressing, at most half full. Keys come from the configuration, so the hash needs neither
+// secret nor strength; what a peer chooses can only miss.
 struct listener_table {
 	uint32_t mask;
 	struct listener_slot slots[];
 };
-
-static const uint64_t hash_key[2] = {0x6c697374656e6572, 0x736c756963650a00};
 
 #define FAMILY_ANY 0 // the slot of a port, whatever the address
 
@@ -37,9 +35,18 @@ static uint8_t ip_protocol(enum listener_protocol p) {
 	return p == LISTEN_MQTT ? IPPROTO_TCP : IPPROTO_UDP;
 }
 
+static uint32_t key_hash(const struct listener_key *key) {
+	uint64_t w[3];
+
+	memcpy(w, key, sizeof(w));
+	uint64_t h = ((w[0] * 0x9e3779b97f4a7c15 ^ w[1]) * 0x9e3779b97f4a7c15 ^ w[2])
+		* 0x9e3779b97f4a7c15;
+	return (uint32_t)(h >> 32);
+}
+
 static struct listener_slot *
 slot_of(const struct listener_table *t, const struct listener_key *key) {
-	uint32_t i = (uint32_t)siphash13(hash_key, key, sizeof(*key)) & t->mask;
+	uint32_t i = key_hash(key) & t->mask;
 
 	while (t->slots[i].listener != nullptr && memcmp(&t->slots[i].key, key, sizeof(*key)) != 0)
 		i = (i + 1) & t->mask;

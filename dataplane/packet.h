@@ -19,7 +19,7 @@ struct packet {
 	uint16_t payload_len;
 	uint8_t remote_mac[6];
 	uint16_t flags;
-	uint64_t owner_hash; // SipHash of the key; owner worker = owner_hash % workers
+	uint64_t owner_hash; // SipHash of the key; owner worker = owner_hash % workers; also TCP's
 };
 
 enum packet_flag : uint16_t {

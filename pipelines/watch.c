@@ -92,6 +92,8 @@ raised_find(struct watch *w, const struct watched *e, enum watch_kind k) {
 }
 
 static struct watch_raised *raised_take(struct watch *w) {
+	if (w->raised_count == WATCH_RAISED)
+		return nullptr;
 	for (uint32_t i = 0; i < WATCH_RAISED; i++)
 		if (w->raised[i].kind == 0)
 			return &w->raised[i];

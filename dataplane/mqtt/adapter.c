@@ -38,6 +38,7 @@ struct mqtt_adapter {
 	struct rte_mbuf *out; // between room() and send()
 	struct tcp_segment_in segments[SEGMENTS_MAX];
 	unsigned segment_count;
+	unsigned shown; // the one that was shown last
 	struct tcp_conn broken[BROKEN_MAX];
 	unsigned broken_count;
 };
@@ -204,26 +205,35 @@ static bool on_opened(
 	return true;
 }
 
-// Do these bytes stay where they are until the pipeline has run?
-static bool lasting(const struct mqtt_adapter *a, struct view bytes) {
-	for (unsigned i = 0; i < a->segment_count; i++) {
+// The segment that these bytes lie in; NULL: TCP has kept them. Segments are shown in the order in
+// which they came, so the search goes on where the last one ended.
+static const struct tcp_segment_in *segment_of(struct mqtt_adapter *a, struct view bytes) {
+	for (unsigned k = 0, i = a->shown; k < a->segment_count; k++, i++) {
+		if (i >= a->segment_count)
+			i = 0;
 		const struct tcp_segment_in *s = &a->segments[i];
-		if (bytes.p >= s->bytes && bytes.p + bytes.len <= s->bytes + s->len)
-			return true;
+		if (bytes.p < s->bytes || bytes.p + bytes.len > s->bytes + s->len)
+			continue;
+		a->shown = i;
+		return s;
 	}
-	return false;
+	return nullptr;
 }
 
 static uint32_t on_received(void *owner, struct tcp_conn conn, struct view bytes) {
 	struct mqtt_adapter *a = owner;
 	uint32_t word = tcp_app(a->tcp, conn);
-	struct flow_key key;
+	struct flow_key kept;
 
-	if (word == 0 || (word & WORD_BROKEN) != 0 || !tcp_key(a->tcp, conn, &key))
+	if (word == 0 || (word & WORD_BROKEN) != 0)
 		return bytes.len;
-	struct mqtt_peer peer = peer_of(&key);
+	const struct tcp_segment_in *s = segment_of(a, bytes);
+	if (s == nullptr && !tcp_key(a->tcp, conn, &kept))
+		return bytes.len;
+	struct mqtt_peer peer = peer_of(s != nullptr ? s->key : &kept);
 	uint32_t taken = mqtt_input(a->mqtt, word - 1, &peer, bytes);
-	if (a->pushed && !lasting(a, bytes))
+	// What TCP has kept does not stay where it is until the pipeline runs.
+	if (a->pushed && s == nullptr)
 		run(a);
 	if ((tcp_app(a->tcp, conn) & ~WORD_BROKEN) != word)
 		return bytes.len;
@@ -313,6 +323,7 @@ void mqtt_adapter_segment(struct mqtt_adapter *a, struct rte_mbuf *m) {
 		.bytes = rte_pktmbuf_read(m, p->l4_offset, len, a->env.linear),
 		.len = len,
 		.checksum_ok = true,
+		.hash = p->owner_hash,
 	};
 
 	if (in.bytes == nullptr)
@@ -626,7 +637,6 @@ static int tcp_start(struct mqtt_adapter *a) {
 	struct service_list services;
 	struct tcp_env env = {.owner = a, .room = on_room, .send = on_segment};
 	struct tcp_config t;
-	uint64_t who[2] = {a->env.worker, 0x746370};
 
 	tcp_config_default(&t);
 	for (uint32_t i = 0; i < MQTT_PLACES_MAX; i++)
@@ -639,9 +649,7 @@ static int tcp_start(struct mqtt_adapter *a) {
 	t.listener_count = MQTT_PLACES_MAX;
 	t.max_conns = c->mqtt.connections;
 	memcpy(t.secret, a->env.secret, sizeof(t.secret));
-	t.seed[0] = siphash13(a->env.secret, who, sizeof(who));
-	who[1]++;
-	t.seed[1] = siphash13(a->env.secret, who, sizeof(who));
+	memcpy(t.seed, a->env.secret, sizeof(t.seed)); // that of packet.owner_hash
 	t.fill_checksum = false; // net_ip_send() does
 	return tcp_create(&t, &env, a->env.now_ns, &a->tcp);
 }

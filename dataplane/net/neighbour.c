@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/net/neighbour.h"
 #include "dataplane/net/stack.h"
-#include "parsers/siphash.h"
 
 #include <string.h>
 
@@ -24,16 +23,20 @@ static bool is_asking(const struct neighbour *e) {
 static bool
 matches(const struct neighbour *e, uint16_t interface, uint8_t family, const uint8_t *addr) {
 	return e->state != NEIGHBOUR_FREE && e->interface == interface && e->family == family
-		&& memcmp(e->addr, addr, family == 4 ? 4 : 16) == 0;
+		&& net_address_equal(family, e->addr, addr);
 }
 
-// The peers of a link choose addresses, hence the keyed hash.
+// The peers of a link choose addresses, hence a keyed hash; they never see where it puts one, and
+// the worst they could do is crowd each other out of a bucket, so that one multiplication will do.
 static struct neighbour *
 bucket_of(struct net *n, uint16_t interface, uint8_t family, const uint8_t *addr) {
-	uint8_t key[20] = {family, 0, (uint8_t)interface, (uint8_t)(interface >> 8)};
+	uint64_t part[2] = {0};
 
-	memcpy(key + 4, addr, family == 4 ? 4 : 16);
-	uint64_t h = siphash13(n->env.secret, key, sizeof(key));
+	memcpy(part, addr, family == 4 ? 4 : 16);
+	part[0] ^= n->env.secret[0];
+	part[1] ^= n->env.secret[1] ^ (uint64_t)interface << 16 ^ family;
+	unsigned __int128 product = (unsigned __int128)part[0] * part[1];
+	uint64_t h = (uint64_t)product ^ (uint64_t)(product >> 64);
 	return &n->neighbours.entries[(h & (n->neighbours.buckets - 1)) * WAYS];
 }
 

@@ -151,7 +151,7 @@ void net_tell_others(struct net *n, struct rte_mbuf *m, uint16_t flag) {
 }
 
 static bool same_address(const struct ip_prefix *p, uint8_t family, const void *addr) {
-	return p->family == family && memcmp(p->addr, addr, family == 4 ? 4 : 16) == 0;
+	return p->family == family && net_address_equal(family, p->addr, addr);
 }
 
 struct net_address *

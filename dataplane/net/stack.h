@@ -117,6 +117,10 @@ static inline struct net_interface *net_interface_of(struct net *n, const struct
 
 // net.c
 
+static inline bool net_address_equal(uint8_t family, const void *a, const void *b) {
+	return family == 4 ? memcmp(a, b, 4) == 0 : memcmp(a, b, 16) == 0;
+}
+
 // The frame has done its work here.
 enum drop_reason net_consume(struct net *n, struct rte_mbuf *m);
 // Nothing here owns this: to the port's TAP twin if it has one, else dropped for `why`.

@@ -251,7 +251,7 @@ static void input_batch(struct tcp *t, const struct tcp_segment_in *segments, un
 	unsigned absent[TCP_BATCH], absent_count = 0; // not in their first bucket
 
 	for (unsigned i = 0; i < n; i++) {
-		hash[i] = key_hash(t, segments[i].key);
+		hash[i] = segments[i].hash != 0 ? segments[i].hash : key_hash(t, segments[i].key);
 		flow_table_prefetch(&t->flows, hash[i]);
 	}
 	for (unsigned i = 0; i < n; i++) {

@@ -24,9 +24,11 @@ static void window_announce(const struct tcp *t, struct tcb *c) {
 
 // The peer may be waiting for this window: it was smaller than a step and is not any more.
 static bool window_reopens(const struct tcp *t, const struct tcb *c) {
+	// A step is never larger than a segment: mostly this alone tells.
+	if ((c->flags & F_FIN_RCVD) != 0 || c->rcv_adv - c->rcv_nxt >= tcb_service(t, c)->mtu)
+		return false;
 	uint32_t step = window_step(t, c);
-
-	return (c->flags & F_FIN_RCVD) == 0 && c->rcv_adv - c->rcv_nxt < step
+	return c->rcv_adv - c->rcv_nxt < step
 		&& (int32_t)(c->rcv_nxt + rx_window(t, c) - c->rcv_adv) >= (int32_t)step;
 }
 
@@ -222,13 +224,16 @@ static void path_mtu_raise(struct tcp *t, struct tcb *c) {
 }
 
 void tcp_output(struct tcp *t, struct tcb *c) {
-	path_mtu_raise(t, c);
-	restart_after_idle(t, c);
-	if ((c->flags & F_RTO_REC) != 0)
+	if ((c->flags & F_RTO_REC) != 0) {
+		path_mtu_raise(t, c);
 		recovery_output(t, c);
-	if ((c->flags & F_RTO_REC) == 0)
+	}
+	if (tcb_unsent(c) && (c->flags & F_RTO_REC) == 0) {
+		path_mtu_raise(t, c);
+		restart_after_idle(t, c);
 		while (tcp_output_one(t, c, false))
 			;
+	}
 	if ((c->flags & F_DELACK) != 0 && (t->config.delayed_ack_ms == 0 || c->ack_segs >= 2))
 		c->flags |= F_ACK_NOW;
 	if ((c->flags & F_ACK_NOW) != 0 || window_reopens(t, c))
