@@ -83,25 +83,38 @@ static int64_t number_of(const json_t *body, const char *name) {
 }
 
 static bool labels_good(const json_t *labels, struct reply *r) {
+	size_t n = 0, bytes = 0;
 	const char *key;
 	json_t *v;
 
 	json_object_foreach((json_t *)(uintptr_t)labels, key, v) {
-		if (key[0] != '\0' && strlen(key) <= 48 && json_is_string(v)
-		    && json_string_length(v) <= 256)
+		n++;
+		bytes += 2 + strlen(key) + json_string_length(v);
+		if (key[0] != '\0' && strlen(key) <= LABEL_NAME_MAX && json_is_string(v)
+		    && json_string_length(v) <= LABEL_VALUE_MAX)
 			continue;
 		reply_error(
 			r,
 			400,
 			"out-of-range",
 			NULL,
-			"a label is a name of 1 to 48 and a text of at most 256 bytes"
+			"a label is a name of 1 to %d and a text of at most %d bytes",
+			LABEL_NAME_MAX,
+			LABEL_VALUE_MAX
 		);
 		return false;
 	}
-	if (json_object_size(labels) <= 32)
+	if (n <= LABELS_MAX && bytes <= LABELS_BYTES_MAX)
 		return true;
-	reply_error(r, 400, "out-of-range", NULL, "a device has at most 32 labels");
+	reply_error(
+		r,
+		400,
+		"out-of-range",
+		NULL,
+		"a device has at most %d labels, and %d bytes of them",
+		LABELS_MAX,
+		LABELS_BYTES_MAX - 2 * LABELS_MAX
+	);
 	return false;
 }
 

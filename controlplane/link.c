@@ -14,7 +14,15 @@
 
 #define MESSAGES_PER_TURN 64 // so that a million devices do not keep the API waiting
 
-enum sync_phase { SYNC_IDLE, SYNC_CLAIMS, SYNC_DEVICES, SYNC_REMOVED, SYNC_CREDENTIALS, SYNC_END };
+enum sync_phase {
+	SYNC_IDLE,
+	SYNC_CLAIMS,
+	SYNC_LABELS,
+	SYNC_DEVICES,
+	SYNC_REMOVED,
+	SYNC_CREDENTIALS,
+	SYNC_END
+};
 
 struct link {
 	struct registry *registry;
@@ -156,31 +164,26 @@ static void sync_start(struct link *l) {
 }
 
 static int sync_fill(struct link *l, int64_t *cursor, enum channel_type *type) {
+	struct registry *r = l->registry;
+	void *e = element(l);
+	uint32_t room = channel_room(CHANNEL_DEVICES);
+
+	*type = CHANNEL_DEVICES;
 	switch (l->phase) {
 	case SYNC_CLAIMS:
 		*type = CHANNEL_CLAIMS;
-		return registry_claims_all(
-			l->registry, cursor, element(l), channel_room(CHANNEL_CLAIMS)
-		);
+		return registry_claims_all(r, cursor, e, channel_room(*type));
+	case SYNC_LABELS:
+		*type = CHANNEL_LABELS;
+		return registry_labels_since(r, l->since, cursor, e, channel_room(*type));
 	case SYNC_DEVICES:
-		*type = CHANNEL_DEVICES;
-		return registry_devices_since(
-			l->registry, l->since, cursor, element(l), channel_room(CHANNEL_DEVICES)
-		);
+		return registry_devices_since(r, l->since, cursor, e, room);
 	case SYNC_REMOVED:
-		*type = CHANNEL_DEVICES;
-		if (l->since == 0)
-			return 0;
-		return registry_removed_since(
-			l->registry, l->since, cursor, element(l), channel_room(CHANNEL_DEVICES)
-		);
+		return l->since == 0 ? 0 : registry_removed_since(r, l->since, cursor, e, room);
 	case SYNC_CREDENTIALS:
 		*type = CHANNEL_CREDENTIALS;
-		return registry_credentials_since(
-			l->registry, l->since, cursor, element(l), channel_room(CHANNEL_CREDENTIALS)
-		);
+		return registry_credentials_since(r, l->since, cursor, e, channel_room(*type));
 	default:
-		*type = CHANNEL_DEVICES;
 		return 0;
 	}
 }
@@ -194,9 +197,7 @@ static int sync_step(struct link *l) {
 	uint16_t flags = l->first && l->since == 0 ? CHANNEL_FLAG_FIRST : 0;
 
 	if (n < 0) {
-		fprintf(stderr,
-			"registry not read for the data plane: %s\n",
-			registry_why(l->registry));
+		fprintf(stderr, "registry not read: %s\n", registry_why(l->registry));
 		peer_close(l);
 		return n;
 	}

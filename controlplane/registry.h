@@ -23,7 +23,7 @@ struct author {
 	uint32_t uid;
 };
 
-#define REGISTRY_SCHEMA 5
+#define REGISTRY_SCHEMA 6
 
 // Open or create, migrate, check (`quick_check` and foreign keys). -EIO: corrupt, see why;
 // -ENOTSUP: written by a newer version.
@@ -52,7 +52,7 @@ bool device_name_valid(const char *name);
 
 struct device_change {
 	const char *profile; // NULL: leave
-	const char *labels; // JSON object text, NULL: leave
+	const char *labels; // JSON object of texts within parsers/labels.h, NULL: leave
 	const char *claims; // JSON object {"id":[],"topic":[],"path":[]}, NULL: leave
 	int state; // enum device_state, -1: leave
 	int64_t records_per_s, bytes_per_s, connections; // -1: leave
@@ -163,6 +163,15 @@ int registry_removed_since(
 	uint64_t since,
 	int64_t *cursor,
 	struct channel_device *out,
+	uint32_t max
+);
+// The sets that the devices of the same call have; *cursor is the last set's number. A pair beyond
+// the bounds of parsers/labels.h, which only an older release has stored, is left out.
+int registry_labels_since(
+	struct registry *r,
+	uint64_t since,
+	int64_t *cursor,
+	struct channel_labels *out,
 	uint32_t max
 );
 int registry_claims_all(

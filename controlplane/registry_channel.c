@@ -33,7 +33,8 @@ int registry_devices_since(
 		? sql_begin(
 			  &r->sql,
 			  "SELECT "
-			  "id,name,state,records_per_s,bytes_per_s,connections,claims,profile "
+			  "id,name,state,records_per_s,bytes_per_s,connections,claims,profile,"
+			  "label_set "
 			  "FROM devices WHERE id>? ORDER BY id LIMIT ?",
 			  "ii",
 			  *cursor,
@@ -42,7 +43,8 @@ int registry_devices_since(
 		: sql_begin(
 			  &r->sql,
 			  "SELECT "
-			  "id,name,state,records_per_s,bytes_per_s,connections,claims,profile "
+			  "id,name,state,records_per_s,bytes_per_s,connections,claims,profile,"
+			  "label_set "
 			  "FROM devices INDEXED BY devices_version WHERE version>? AND id>? "
 			  "ORDER BY id LIMIT ?",
 			  "iii",
@@ -60,6 +62,7 @@ int registry_devices_since(
 			.bytes_per_s = (uint32_t)sqlite3_column_int64(q, 4),
 			.connections = (uint16_t)sqlite3_column_int64(q, 5),
 			.claims = (uint32_t)sqlite3_column_int64(q, 6),
+			.labels = (uint32_t)sqlite3_column_int64(q, 8),
 		};
 		*cursor = sqlite3_column_int64(q, 0);
 		d->name_len = column_name(q, 1, d->name);

@@ -27,7 +27,8 @@ bool device_name_valid(const char *name) {
 	"CASE d.state WHEN 0 THEN 'pending' WHEN 1 THEN 'active' WHEN 2 THEN 'suspended' ELSE "    \
 	"'revoked' END,"                                                                           \
 	"'reason',d.reason,'records_per_s',d.records_per_s,'bytes_per_s',d.bytes_per_s,"           \
-	"'connections',d.connections,'labels',json(coalesce(d.labels,'{}')),"                      \
+	"'connections',d.connections,'labels',"                                                    \
+	"json(coalesce((SELECT labels FROM label_sets WHERE id=d.label_set),'{}')),"               \
 	"'claims',json(coalesce((SELECT claims FROM claim_sets WHERE id=d.claims),'{}')),"         \
 	"'created_s',d.created_s,'version',d.version)"
 
@@ -48,27 +49,30 @@ int registry_claim_set(struct registry *r, const char *claims, int64_t *id) {
 	return sql_number(&r->sql, id, "SELECT id FROM claim_sets WHERE claims=?", "t", claims);
 }
 
-// Columns not given keep their value. The claim set is resolved before.
+// Columns not given keep their value. The sets are resolved before.
 static int
 device_write(struct registry *r, const char *name, const struct device_change *c, int64_t version) {
-	int64_t set = 0;
+	int64_t set = 0, labels = -1;
+	int ret = 0;
 
-	if (c->claims != NULL) {
-		int ret = registry_claim_set(r, c->claims, &set);
-		if (ret < 0)
-			return ret;
-	}
+	if (c->claims != NULL)
+		ret = registry_claim_set(r, c->claims, &set);
+	if (ret >= 0 && c->labels != NULL)
+		ret = registry_label_set(r, c->labels, &labels);
+	if (ret < 0)
+		return ret;
 	return sql_run(
 		&r->sql,
-		"UPDATE devices SET profile=coalesce(?2,profile),labels=coalesce(?3,labels),"
+		"UPDATE devices SET profile=coalesce(?2,profile),"
+		"label_set=iif(?3<0,label_set,nullif(?3,0)),"
 		"state=iif(?4<0,state,?4),reason=iif(?4<0,reason,?5),"
 		"records_per_s=iif(?6<0,records_per_s,?6),bytes_per_s=iif(?7<0,bytes_per_s,?7),"
 		"connections=iif(?8<0,connections,?8),claims=iif(?9=0,claims,?9),version=?10 "
 		"WHERE name=?1",
-		"tttitiiiii",
+		"ttiitiiiii",
 		name,
 		c->profile,
-		c->labels,
+		labels,
 		(int64_t)c->state,
 		c->reason,
 		c->records_per_s,
@@ -341,7 +345,8 @@ char *registry_device_list(struct registry *r, const struct device_filter *f, in
 		"'refusals',coalesce(s.refusals,0))) AS j "
 		"FROM devices d LEFT JOIN seen s ON s.device=d.id WHERE d.name>?1"
 		" AND (?2 IS NULL OR d.name GLOB ?2) AND (?3 IS NULL OR d.profile=?3)"
-		" AND (?4<0 OR d.state=?4) AND (?7 IS NULL OR json_extract(d.labels,?5)=?7)"
+		" AND (?4<0 OR d.state=?4) AND (?7 IS NULL OR d.label_set IN "
+		"(SELECT id FROM label_sets WHERE json_extract(labels,?5)=?7))"
 		" ORDER BY d.name LIMIT ?6)",
 		"tttitit",
 		f->after,

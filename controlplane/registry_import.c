@@ -45,6 +45,9 @@ struct importer {
 	int64_t version;
 	int64_t now;
 	struct import_result *out;
+	// Fleets have few sets, and rows of one mostly stand together.
+	char labels[2 * FIELD_MAX]; // of the last row that had some
+	int64_t label_set;
 };
 
 // One field into out[0..FIELD_MAX). True if the line goes on. *bad is set if it does not fit or
@@ -194,41 +197,60 @@ static bool labels_read(const char *text, char *out, size_t room) {
 
 // Labels and claims may also come as JSON, which is how `device export` writes what the short
 // form cannot carry. Checked by SQLite, which stores it.
-static bool json_good(struct importer *im, const char *text, bool claims) {
+static bool claims_good(struct importer *im, const char *text) {
 	int64_t good = 0;
-	int ret = claims
-		? sql_number(
-			  &im->r->sql,
-			  &good,
-			  "SELECT CASE WHEN NOT json_valid(?1) OR json_type(?1)<>'object' THEN 0 "
-			  "ELSE NOT EXISTS(SELECT 1 FROM json_each(?1) k WHERE k.key NOT IN "
-			  "('id','topic','path') OR k.type<>'array' OR EXISTS(SELECT 1 FROM "
-			  "json_each(k.value) v WHERE v.type<>'text' OR length(v.value) NOT "
-			  "BETWEEN "
-			  "1 AND ?2)) END",
-			  "ti",
-			  text,
-			  (int64_t)CHANNEL_PATTERN_MAX
-		  )
-		: sql_number(
-			  &im->r->sql,
-			  &good,
-			  "SELECT CASE WHEN NOT json_valid(?1) OR json_type(?1)<>'object' THEN 0 "
-			  "ELSE NOT EXISTS(SELECT 1 FROM json_each(?1) k WHERE k.type<>'text') END",
-			  "t",
-			  text
-		  );
+	int ret = sql_number(
+		&im->r->sql,
+		&good,
+		"SELECT CASE WHEN NOT json_valid(?1) OR json_type(?1)<>'object' THEN 0 "
+		"ELSE NOT EXISTS(SELECT 1 FROM json_each(?1) k WHERE k.key NOT IN "
+		"('id','topic','path') OR k.type<>'array' OR EXISTS(SELECT 1 FROM "
+		"json_each(k.value) v WHERE v.type<>'text' OR length(v.value) NOT BETWEEN "
+		"1 AND ?2)) END",
+		"ti",
+		text,
+		(int64_t)CHANNEL_PATTERN_MAX
+	);
+
 	return ret == 0 && good != 0;
+}
+
+// The number of the row's labels, -1 if it says nothing of them. NULL, or why they are refused.
+static const char *labels_store(struct importer *im, int64_t *set, int *fatal) {
+	static const char *const shape =
+		"labels are key=value;key=value, or a JSON object of texts";
+	static char labels[2 * FIELD_MAX]; // one thread
+	const char *text = im->csv.text[COLUMN_LABELS];
+
+	*set = -1;
+	if (text[0] == '\0')
+		return NULL;
+	if (text[0] == '{')
+		snprintf(labels, sizeof(labels), "%s", text);
+	else if (!labels_read(text, labels, sizeof(labels)))
+		return shape;
+	if (strcmp(labels, im->labels) != 0) {
+		int ret = registry_label_set(im->r, labels, &im->label_set);
+		if (ret == -EINVAL)
+			return im->r->sql.why;
+		im->labels[0] = '\0';
+		if (ret < 0) {
+			*fatal = ret;
+			return shape;
+		}
+		memcpy(im->labels, labels, sizeof(labels));
+	}
+	*set = im->label_set;
+	return NULL;
 }
 
 // NULL if the row is in, else why not. *fatal: the database refuses.
 static const char *row_store(struct importer *im, int *fatal) {
 	int64_t quota[3] = {-1, -1, -1};
-	static char labels[2 * FIELD_MAX]; // one thread
 	struct csv *c = &im->csv;
 	const char *claims = c->text[COLUMN_CLAIMS];
 	int state = DEVICE_ACTIVE;
-	int64_t set = 0;
+	int64_t set = 0, label_set;
 
 	if (!device_name_valid(c->text[COLUMN_NAME]))
 		return "not a device name";
@@ -239,39 +261,36 @@ static const char *row_store(struct importer *im, int *fatal) {
 	for (int i = 0; i < 3; i++)
 		if (!number_read(c->text[COLUMN_RECORDS + i], &quota[i]))
 			return "a quota is a whole number";
-	labels[0] = '\0';
-	if (c->text[COLUMN_LABELS][0] == '{')
-		snprintf(labels, sizeof(labels), "%s", c->text[COLUMN_LABELS]);
-	else if (c->text[COLUMN_LABELS][0] != '\0'
-		 && !labels_read(c->text[COLUMN_LABELS], labels, sizeof(labels)))
-		return "labels are key=value;key=value, or a JSON object of texts";
-	if (labels[0] != '\0' && !json_good(im, labels, false))
-		return "labels are key=value;key=value, or a JSON object of texts";
-	if (claims[0] != '\0' && !json_good(im, claims, true))
+	if (claims[0] != '\0' && !claims_good(im, claims))
 		return "claims are a JSON object of lists id, topic, path";
 	if (claims[0] != '\0' && strcmp(claims, "{}") != 0) {
 		*fatal = registry_claim_set(im->r, claims, &set);
 		if (*fatal < 0)
 			return "claims";
 	}
+	const char *bad = labels_store(im, &label_set, fatal);
+	if (bad != NULL)
+		return bad;
 	int ret = sql_run(
 		&im->r->sql,
 		"INSERT INTO "
-		"devices(name,profile,state,records_per_s,bytes_per_s,connections,labels,"
+		"devices(name,profile,state,records_per_s,bytes_per_s,connections,label_set,"
 		"created_s,version,claims) VALUES(?1,nullif(?2,''),?3,max(?4,0),max(?5,0),"
-		"max(?6,0),nullif(?7,''),?8,?9,nullif(?11,0)) ON CONFLICT(name) DO UPDATE SET "
+		"max(?6,0),nullif(max(?7,0),0),?8,?9,nullif(?11,0)) ON CONFLICT(name) DO UPDATE "
+		"SET "
 		"profile=coalesce(excluded.profile,profile),state=excluded.state,reason=NULL,"
 		"records_per_s=iif(?4<0,records_per_s,?4),bytes_per_s=iif(?5<0,bytes_per_s,?5),"
-		"connections=iif(?6<0,connections,?6),labels=coalesce(excluded.labels,labels),"
+		"connections=iif(?6<0,connections,?6),"
+		"label_set=iif(?7<0,label_set,nullif(?7,0)),"
 		"claims=coalesce(excluded.claims,claims),version=?9 WHERE ?10 AND state<>3",
-		"ttiiiitiiii",
+		"ttiiiiiiiii",
 		c->text[COLUMN_NAME],
 		c->text[COLUMN_PROFILE],
 		(int64_t)state,
 		quota[0],
 		quota[1],
 		quota[2],
-		labels,
+		label_set,
 		im->now,
 		im->version,
 		(int64_t)im->order->update,
@@ -360,6 +379,13 @@ int registry_import(
 	ret = registry_bump(r, &im.version);
 	if (ret == 0)
 		ret = rows_store(&im);
+	// A row that was refused may have been the only one with its labels.
+	if (ret == 0 && out->refused > 0)
+		ret =
+			sql_run(&r->sql,
+				"DELETE FROM label_sets WHERE NOT EXISTS"
+				"(SELECT 1 FROM devices WHERE label_set=label_sets.id)",
+				"");
 	digest_sha256(o->csv, o->len, digest);
 	snprintf(
 		after,
@@ -372,7 +398,7 @@ int registry_import(
 		out->refused,
 		digest_hex(digest, sizeof(digest), hex)
 	);
-	if (ret == 0)
+	if (ret >= 0)
 		ret = audit_append(&r->sql, by, "device.import", "csv", NULL, after);
 	return sql_finish(&r->sql, ret < 0 ? ret : 0);
 }

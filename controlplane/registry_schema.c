@@ -123,6 +123,22 @@ static const char *const steps[REGISTRY_SCHEMA] = {
 	"DROP TABLE blocks;"
 	"ALTER TABLE blocks_by_key RENAME TO blocks;"
 	"ALTER TABLE seen ADD COLUMN realm INTEGER NOT NULL DEFAULT 0;",
+	// 5 -> 6: labels once for all devices that have the same; a set goes with its last device
+	"CREATE TABLE label_sets(id INTEGER PRIMARY KEY, labels TEXT NOT NULL UNIQUE);"
+	"INSERT INTO label_sets(labels) SELECT DISTINCT labels FROM devices"
+	" WHERE labels IS NOT NULL AND labels<>'{}';"
+	"ALTER TABLE devices ADD COLUMN label_set INTEGER REFERENCES label_sets(id);"
+	"UPDATE devices SET label_set=(SELECT id FROM label_sets s WHERE s.labels=devices.labels)"
+	" WHERE labels IS NOT NULL;"
+	"ALTER TABLE devices DROP COLUMN labels;"
+	"CREATE INDEX devices_labels ON devices(label_set) WHERE label_set IS NOT NULL;"
+	"CREATE TRIGGER label_set_left AFTER UPDATE OF label_set ON devices"
+	" WHEN old.label_set IS NOT NULL AND old.label_set IS NOT new.label_set"
+	" BEGIN DELETE FROM label_sets WHERE id=old.label_set AND NOT EXISTS"
+	" (SELECT 1 FROM devices WHERE label_set=old.label_set); END;"
+	"CREATE TRIGGER label_set_gone AFTER DELETE ON devices WHEN old.label_set IS NOT NULL"
+	" BEGIN DELETE FROM label_sets WHERE id=old.label_set AND NOT EXISTS"
+	" (SELECT 1 FROM devices WHERE label_set=old.label_set); END;",
 };
 
 int registry_migrate(struct sql *s, int version, char *why, size_t why_len) {

@@ -42,5 +42,8 @@ int registry_certificate_insert(
 	const char *action,
 	const struct certificate_row *c
 );
+// The number of a set of labels (JSON), 0 for the empty one, within the caller's transaction.
+// -EINVAL with a sentence if it is no object of texts or beyond the bounds.
+int registry_label_set(struct registry *r, const char *labels, int64_t *id);
 // The number of a set of claims (JSON), within the caller's transaction.
 int registry_claim_set(struct registry *r, const char *claims, int64_t *id);

@@ -247,6 +247,7 @@ static void message_take(struct control *c, const struct channel_message *m) {
 		disconnect(c);
 		break;
 	case CHANNEL_DEVICES:
+	case CHANNEL_LABELS:
 	case CHANNEL_CLAIMS:
 	case CHANNEL_CREDENTIALS:
 		control_take_registry(c, m);
@@ -344,6 +345,8 @@ void control_turn(
 	bool fresh,
 	uint64_t now_ns
 ) {
+	if (fresh)
+		control_labels_passed(c, s);
 	if (c->fd < 0 && now_ns >= c->connect_due_ns) {
 		c->connect_due_ns = now_ns + RECONNECT_NS;
 		connect_try(c);

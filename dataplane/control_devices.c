@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The registry's changes into the device table, and the snapshot.
 #include "dataplane/control_private.h"
+#include "dataplane/label_sets.h"
 #include "dataplane/log.h"
+#include "dataplane/status.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -59,6 +61,28 @@ void control_snapshot_save(struct control *c, bool give_way) {
 		log_error("registry snapshot %s: %s", c->snapshot_path, strerror(-ret));
 }
 
+// A worker reports between two turns, and no label set has been let go of since we asked.
+void control_labels_passed(struct control *c, const struct status *s) {
+	for (uint16_t w = 0; w < s->worker_count; w++)
+		if (s->unanswered[w])
+			return;
+	label_sets_passed(device_table_labels(c->table));
+}
+
+static void take_labels(struct control *c, const struct channel_message *m) {
+	const struct channel_labels *l = m->elements;
+
+	for (uint16_t i = 0; i < m->count; i++) {
+		int ret = label_sets_define(
+			device_table_labels(c->table), l[i].set, view_of(l[i].bytes, l[i].len)
+		);
+		if (ret == 0 || c->labels_full)
+			continue;
+		c->labels_full = true;
+		log_error("labels of some devices not taken, they have none: %s", strerror(-ret));
+	}
+}
+
 static void take_devices(struct control *c, const struct channel_message *m) {
 	int ret = device_table_apply(c->table, m->elements, m->count);
 
@@ -105,6 +129,8 @@ void control_take_registry(struct control *c, const struct channel_message *m) {
 		c->whole = true;
 		control_secrets_whole(c);
 	}
+	if (m->type == CHANNEL_LABELS)
+		take_labels(c, m);
 	if (m->type == CHANNEL_CLAIMS)
 		control_take_claims(c, m);
 	if (m->type == CHANNEL_CREDENTIALS)
@@ -121,5 +147,6 @@ void control_take_registry(struct control *c, const struct channel_message *m) {
 	if (c->whole)
 		device_table_whole_end(c->table);
 	c->whole = false;
+	label_sets_settle(device_table_labels(c->table));
 	transfer_end(c, m);
 }

@@ -89,6 +89,7 @@ struct control {
 	bool full; // the table, said once
 	bool blocks_old; // the file is older than the blocks
 	uint64_t claims_registry; // whose numbers the claim sets have
+	bool labels_full; // said once
 	bool claims_open, claims_full, passwords_full, frame_keys_full;
 	bool whole; // the transfer in progress replaces everything
 	struct device_report reports[CONTROL_REPORTS_PER_TURN];
@@ -128,6 +129,8 @@ bool control_send(
 void control_snapshot_load(struct control *c);
 // `give_way`: put off for later if a message comes meanwhile.
 void control_snapshot_save(struct control *c, bool give_way);
+// *s is of now: before anything is taken from the channel.
+void control_labels_passed(struct control *c, const struct status *s);
 void control_take_registry(struct control *c, const struct channel_message *m);
 
 // --- control_secrets.c: claims and credentials

@@ -89,7 +89,8 @@ int device_table_create(uint32_t capacity, const uint64_t secret[2], struct devi
 			pages_map((size_t)capacity * class_bytes[c], "device names", false);
 		all = all && t->names[c].at != NULL;
 	}
-	if (!all) {
+	// Twice: when all change at once, those before wait until no worker sees them.
+	if (!all || label_sets_create(2 * capacity, &t->labels) < 0) {
 		device_table_destroy(t);
 		return -ENOMEM;
 	}
@@ -106,12 +107,14 @@ void device_table_destroy(struct device_table *t) {
 	pages_unmap((void *)t->dirty, device_bits_bytes(t->capacity));
 	for (unsigned c = 0; c < NAME_CLASS_COUNT; c++)
 		pages_unmap(t->names[c].at, (size_t)t->capacity * class_bytes[c]);
+	label_sets_destroy(t->labels);
 	free(t);
 }
 
 size_t device_table_bytes(const struct device_table *t) {
 	return sizeof(*t) + index_bytes(t) + 2 * device_bits_bytes(t->capacity)
-		+ (size_t)t->capacity * (sizeof(struct slot) + NAME_BYTES);
+		+ (size_t)t->capacity * (sizeof(struct slot) + NAME_BYTES)
+		+ label_sets_bytes(t->labels);
 }
 
 // --- changes
@@ -166,6 +169,14 @@ static uint16_t profile_number(struct device_table *t, const char *name) {
 	return t->profile_count;
 }
 
+static void slot_labels(struct device_table *t, struct slot *s, uint32_t set) {
+	uint32_t before = atomic_load_explicit(&s->labels, memory_order_relaxed);
+
+	label_sets_take(t->labels, set);
+	atomic_store_explicit(&s->labels, set, memory_order_release);
+	label_sets_give(t->labels, before);
+}
+
 static void slot_limits(struct device_table *t, struct slot *s, const struct channel_device *d) {
 	atomic_store_explicit(
 		&s->standing,
@@ -177,6 +188,7 @@ static void slot_limits(struct device_table *t, struct slot *s, const struct cha
 	);
 	// Releases the name, if it is a new one.
 	atomic_store_explicit(&s->profile, profile_number(t, d->profile), memory_order_release);
+	slot_labels(t, s, d->labels != 0 ? label_sets_find(t->labels, d->labels) : 0);
 }
 
 static void slot_name(struct slot *s, const uint64_t hash[2]) {
@@ -201,6 +213,7 @@ static void slot_clear(struct device_table *t, struct slot *s) {
 	slot_name(s, nobody);
 	slot_named(s);
 	name_drop(t, s);
+	slot_labels(t, s, 0);
 	atomic_store_explicit(&s->records_due_ns, 0, memory_order_relaxed);
 	atomic_store_explicit(&s->bytes_due_ns, 0, memory_order_relaxed);
 	atomic_store_explicit(&s->records, 0, memory_order_relaxed);

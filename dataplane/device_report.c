@@ -118,6 +118,7 @@ bool device_table_next(const struct device_table *t, uint32_t *at, struct channe
 			.records_per_s = e.records_per_s,
 			.bytes_per_s = e.bytes_per_s,
 			.claims = e.claims,
+			.labels = e.labels,
 		};
 		memcpy(out->name, device_name(t, s), s->name_len);
 		memcpy(out->profile, t->profiles[s->profile], sizeof(out->profile));

@@ -16,6 +16,10 @@ struct view device_table_profile(const struct device_table *t, uint16_t profile)
 	return view_of(name, (uint32_t)strnlen(name, sizeof(t->profiles[0])));
 }
 
+struct label_sets *device_table_labels(const struct device_table *t) {
+	return t->labels;
+}
+
 // True with *out filled if the slot belongs to that name. A slot that changes hands meanwhile did
 // not belong to a device that stays.
 static bool slot_read(const struct slot *s, const uint64_t hash[2], struct device_entry *out) {

@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 struct device_table;
+struct label_sets;
 
 #define DEVICE_NONE UINT32_MAX
 #define DEVICE_BURST 64
@@ -34,6 +35,7 @@ struct device_entry {
 	uint32_t bytes_per_s;
 	uint32_t claims;
 	uint16_t profile; // for device_table_profile()
+	uint32_t labels; // for label_sets_at()
 };
 
 // 0 or -ENOMEM; at most 1 << 26 devices. `secret` keys the SipHash of names.
@@ -53,6 +55,10 @@ void device_table_lookup(
 
 // Name of the profile that the registry gives a device; empty if none. Lives as long as the table.
 struct view device_table_profile(const struct device_table *t, uint16_t profile);
+
+// Of the devices. The main thread defines a transfer's sets before it applies the devices that have
+// them, and settles them after.
+struct label_sets *device_table_labels(const struct device_table *t);
 
 // Is there room in the device's rates for these? Counts them if so. Any worker; a race between two
 // workers may let one message too many through.

@@ -4,6 +4,7 @@
 
 #include "dataplane/device_index.h"
 #include "dataplane/device_table.h"
+#include "dataplane/label_sets.h"
 
 #include <stdalign.h>
 #include <stdatomic.h>
@@ -28,7 +29,8 @@ struct slot {
 	// [c>w]
 	_Atomic uint16_t profile; // index into profiles, whose names never change
 	uint8_t name_len; // [c] 0: the slot is free
-	uint8_t reserved[5];
+	uint8_t reserved;
+	_Atomic uint32_t labels; // set of `labels`, 0 none
 
 	// [x] any worker, relaxed: counters add up; of the last contact the last writer wins, and
 	// all fields are only ever shown
@@ -83,6 +85,7 @@ struct device_table {
 	uint64_t *mentioned; // bit per slot: by the whole transfer that is going on
 	uint64_t registry_id;
 	uint64_t version;
+	struct label_sets *labels; // owned
 	char profiles[PROFILES_MAX][32]; // [0] is none; workers read those that a slot names
 	uint16_t profile_count;
 	uint64_t report_word; // where the next report begins
@@ -103,4 +106,5 @@ static inline void device_limits_read(const struct slot *s, struct device_entry 
 	out->records_per_s = (uint32_t)rates;
 	out->bytes_per_s = (uint32_t)(rates >> 32);
 	out->profile = atomic_load_explicit(&s->profile, memory_order_acquire);
+	out->labels = atomic_load_explicit(&s->labels, memory_order_acquire);
 }

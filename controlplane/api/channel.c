@@ -52,6 +52,11 @@ static bool device_ok(const struct channel_device *d) {
 		&& d->state < DEVICE_STATE_COUNT && TERMINATED(d->profile);
 }
 
+static bool labels_ok(const struct channel_labels *l) {
+	return l->set != 0 && l->len > 0 && l->len <= sizeof(l->bytes)
+		&& labels_valid(view_of(l->bytes, l->len));
+}
+
 static bool claim_ok(const struct channel_claim *c) {
 	return c->set != 0 && c->op < CHANNEL_OP_COUNT && c->kind < CLAIM_KIND_COUNT
 		&& c->len <= sizeof(c->pattern);
@@ -107,6 +112,8 @@ static bool element_ok(enum channel_type type, const void *e) {
 			&& TERMINATED(((const struct channel_ack *)e)->text);
 	case CHANNEL_DEVICES:
 		return device_ok(e);
+	case CHANNEL_LABELS:
+		return labels_ok(e);
 	case CHANNEL_CLAIMS:
 		return claim_ok(e);
 	case CHANNEL_CREDENTIALS:

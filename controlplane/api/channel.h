@@ -4,7 +4,8 @@
 //
 //   sluiced   --HELLO-->      its version, epoch and what it already has
 //   controld  --HELLO-->      or REFUSED with both version numbers, then the connection closes
-//   controld  --DEVICES...    registry changes since sluiced's version; whole if it has none
+//   controld  --DEVICES...    registry changes since sluiced's version; whole if it has none; with
+//                             the CLAIMS, LABELS and CREDENTIALS that they need
 //             --GENERATION--> a file to load: configuration or signatures
 //             --FLOW_LIST-->, FLOW_ACTION
 //   sluiced   --ACK-->        every worker uses what message `seq` brought
@@ -15,11 +16,13 @@
 // what was there. Everything here is a pure function of bytes; any thread.
 #pragma once
 
+#include "parsers/labels.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
 #define CHANNEL_MAGIC 0x43554c53u // "SLUC"
-#define CHANNEL_VERSION 2
+#define CHANNEL_VERSION 3
 #define CHANNEL_MESSAGE_MAX 32768u
 #define CHANNEL_NAME_MAX 64 // of a device id
 #define CHANNEL_PATTERN_MAX 128
@@ -31,6 +34,7 @@
 	X(CHANNEL_REFUSED, "refused", struct channel_refused)                                      \
 	X(CHANNEL_ACK, "ack", struct channel_ack)                                                  \
 	X(CHANNEL_DEVICES, "devices", struct channel_device)                                       \
+	X(CHANNEL_LABELS, "labels", struct channel_labels)                                         \
 	X(CHANNEL_CLAIMS, "claims", struct channel_claim)                                          \
 	X(CHANNEL_CREDENTIALS, "credentials", struct channel_credential)                           \
 	X(CHANNEL_GENERATION, "generation", struct channel_generation)                             \
@@ -141,8 +145,19 @@ struct channel_device {
 	uint16_t reserved2;
 	uint32_t claims; // claim set; 0: only under its own id
 	char profile[32];
+	uint32_t labels; // a set of this transfer's LABELS; 0: none
 };
-static_assert(sizeof(struct channel_device) == 116);
+static_assert(sizeof(struct channel_device) == 120);
+
+// Labels that any number of devices share. A transfer brings the sets of all devices it is about
+// before them; from one transfer to the next a number may come to mean another set.
+struct channel_labels {
+	uint32_t set;
+	uint16_t len;
+	uint16_t reserved;
+	uint8_t bytes[LABELS_BYTES_MAX]; // parsers/labels.h
+};
+static_assert(sizeof(struct channel_labels) == 1024);
 
 // What members of a claim set may claim beyond their own id. `%d` in a pattern is the device.
 enum claim_kind : uint8_t { CLAIM_ID, CLAIM_TOPIC, CLAIM_PATH, CLAIM_KIND_COUNT };

@@ -93,6 +93,26 @@ static void fields_used_as_index_or_length_are_checked(void **) {
 	assert_int_equal(decode(len), CHANNEL_OK);
 }
 
+static void labels_must_be_a_set(void **) {
+	struct channel_labels *l = element();
+
+	memset(packet, 0, sizeof(packet));
+	*l = (struct channel_labels) {.set = 1, .len = 11};
+	memcpy(l->bytes, "\4\5sitebasel", 11);
+	size_t len = channel_seal(header(), CHANNEL_LABELS, 1, 0, 1, 1);
+	assert_int_equal(decode(len), CHANNEL_OK);
+	l->bytes[1] = 6;
+	assert_int_equal(decode(len), CHANNEL_BAD_FIELD);
+	l->bytes[1] = 5;
+	l->len = 0;
+	assert_int_equal(decode(len), CHANNEL_BAD_FIELD);
+	l->len = LABELS_BYTES_MAX + 1;
+	assert_int_equal(decode(len), CHANNEL_BAD_FIELD);
+	l->len = 11;
+	l->set = 0;
+	assert_int_equal(decode(len), CHANNEL_BAD_FIELD);
+}
+
 static void a_header_that_lies_about_its_size_is_refused(void **) {
 	size_t len = one_device("x");
 
@@ -136,6 +156,7 @@ int main(void) {
 		cmocka_unit_test(every_truncation_is_refused),
 		cmocka_unit_test(another_version_is_named_whatever_follows),
 		cmocka_unit_test(fields_used_as_index_or_length_are_checked),
+		cmocka_unit_test(labels_must_be_a_set),
 		cmocka_unit_test(a_header_that_lies_about_its_size_is_refused),
 		cmocka_unit_test(statements_come_alone),
 		cmocka_unit_test(every_type_fits_and_has_a_label),

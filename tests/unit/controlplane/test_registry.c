@@ -144,6 +144,83 @@ static void a_delta_carries_what_changed(void **) {
 	assert_int_equal(registry_devices_since(r, 0, &cursor, d, 8), 1);
 }
 
+static struct device_change labels_of(const char *json) {
+	struct device_change c = DEVICE_CHANGE_NONE;
+
+	c.labels = json;
+	return c;
+}
+
+static int64_t sets(void) {
+	int64_t n = -1;
+
+	assert_int_equal(sql_number(registry_sql(r), &n, "SELECT count(*) FROM label_sets", ""), 0);
+	return n;
+}
+
+static void labels_reach_the_channel_once_for_all_that_have_them(void **) {
+	struct device_change one = labels_of("{\"site\":\"basel\",\"floor\":\"2\"}");
+	struct device_change same = labels_of("{ \"floor\" : \"2\", \"site\":\"basel\"}");
+	struct device_change other = labels_of("{\"site\":\"chur\"}"), none = labels_of("{}");
+	struct channel_labels l[8];
+	struct channel_device d[8];
+	int64_t cursor = 0;
+
+	assert_int_equal(registry_device_add(r, &op, "a", &one, false), 0);
+	assert_int_equal(registry_device_add(r, &op, "b", &same, false), 0);
+	assert_int_equal(registry_device_add(r, &op, "c", &other, false), 0);
+	add("d");
+	assert_int_equal(registry_labels_since(r, 0, &cursor, l, 1), 1);
+	assert_int_equal(registry_labels_since(r, 0, &cursor, l + 1, 7), 1);
+	assert_int_equal(registry_labels_since(r, 0, &cursor, l + 2, 6), 0);
+	assert_int_equal(l[0].len, 19);
+	assert_memory_equal(l[0].bytes, "\5\1floor2\4\5sitebasel", 19);
+	cursor = 0;
+	assert_int_equal(registry_devices_since(r, 0, &cursor, d, 8), 4);
+	assert_int_equal(d[0].labels, l[0].set);
+	assert_int_equal(d[1].labels, l[0].set);
+	assert_int_equal(d[2].labels, l[1].set);
+	assert_int_equal(d[3].labels, 0);
+	// A delta brings the sets of its devices, whether they are new or not.
+	uint64_t since = registry_version(r);
+	assert_int_equal(registry_device_change(r, &op, "c", &one, false), 0);
+	assert_int_equal(registry_device_change(r, &op, "a", &none, false), 0);
+	cursor = 0;
+	assert_int_equal(registry_labels_since(r, since, &cursor, l, 8), 1);
+	cursor = 0;
+	assert_int_equal(registry_devices_since(r, since, &cursor, d, 8), 2);
+	assert_int_equal(d[0].labels, 0);
+	assert_int_equal(d[1].labels, l[0].set);
+	// A set goes with its last device.
+	assert_int_equal(sets(), 1);
+	assert_int_equal(registry_device_remove(r, &op, "b", NULL), 0);
+	assert_int_equal(sets(), 1);
+	assert_int_equal(set_state("c", DEVICE_SUSPENDED, false), 0);
+	assert_int_equal(sets(), 1);
+	assert_int_equal(registry_device_remove(r, &op, "c", NULL), 0);
+	assert_int_equal(sets(), 0);
+}
+
+static void labels_out_of_bounds_are_refused(void **) {
+	static const char *const bad[] = {
+		"[]",
+		"{\"a\":1}",
+		"{\"\":\"x\"}",
+		"{\"n234567890123456789012345678901234567890123456789\":\"49 bytes\"}",
+		"{\"a\":\"\xff\"}",
+		"{\"a\":\"1\",\"b\":\"1\",\"c\":\"1\",\"d\":\"1\",\"e\":\"1\",\"f\":\"1\","
+		"\"g\":\"1\",\"h\":\"1\",\"i\":\"1\",\"j\":\"1\",\"k\":\"1\",\"l\":\"1\","
+		"\"m\":\"1\",\"n\":\"1\",\"o\":\"1\",\"p\":\"1\",\"q\":\"1\"}",
+	};
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct device_change c = labels_of(bad[i]);
+		assert_int_equal(registry_device_add(r, &op, "a", &c, false), -EINVAL);
+		assert_non_null(strstr(registry_why(r), "labels are"));
+	}
+	assert_int_equal(sets(), 0);
+}
+
 static void claims_and_credentials_reach_the_channel(void **) {
 	struct channel_credential cred[4];
 	struct channel_claim claim[4];
@@ -249,6 +326,14 @@ static void import_counts_good_and_bad_rows(void **) {
 	assert_int_equal(import(csv, true, NULL, &out), 0);
 	assert_int_equal(out.added, 0);
 	assert_int_equal(out.changed, 3);
+	assert_int_equal(sets(), 1);
+	assert_int_equal(
+		import("name,labels\na,site=y\nnew,site=z;=q\na,site=v\n", false, &bad, &out), 0
+	);
+	assert_int_equal(out.refused, 3);
+	assert_int_equal(sets(), 1); // nothing is left of what was refused
+	assert_int_equal(import("name,labels\na,{}\n", true, NULL, &out), 0);
+	assert_int_equal(sets(), 0);
 	assert_int_equal(import("name,colour\na,b\n", false, NULL, &out), -EINVAL);
 	assert_int_equal(import("state\nactive\n", false, NULL, &out), -EINVAL);
 }
@@ -365,6 +450,8 @@ static void a_registry_of_schema_3_keeps_everything(void **) {
 	assert_int_equal(n, 13);
 	expect_in(registry_device_show(r, "kept", &error), "\"topic\":[\"t/%d\"]");
 	expect_in(registry_device_show(r, "kept", &error), "\"kind\":\"certificate\"");
+	expect_in(registry_device_show(r, "kept", &error), "\"labels\":{\"site\":\"x\"}");
+	assert_int_equal(sets(), 1);
 	expect_in(
 		registry_certificate_list(r, &f, &error),
 		"\"serial\":\"6c6173dd03b6c358a8bba9e6693cae9a\",\"device\":\"kept\""
@@ -458,6 +545,8 @@ int main(void) {
 		TEST(revoked_is_for_good_unless_readmitted),
 		TEST(removed_leaves_a_tombstone_and_nothing_else),
 		TEST(a_delta_carries_what_changed),
+		TEST(labels_reach_the_channel_once_for_all_that_have_them),
+		TEST(labels_out_of_bounds_are_refused),
 		TEST(claims_and_credentials_reach_the_channel),
 		TEST(refusals_and_clones_stand_in_the_record),
 		TEST(import_counts_good_and_bad_rows),

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/device_table.h"
+#include "dataplane/label_sets.h"
 #include "pipelines/device_state.h"
+
+#include <rte_hash_crc.h>
 
 #include <errno.h>
 #include <pthread.h>
@@ -41,6 +44,23 @@ static struct channel_device device(const char *name, enum device_state s) {
 static int put(const char *name, enum device_state s) {
 	struct channel_device d = device(name, s);
 	return device_table_apply(t, &d, 1);
+}
+
+// Under a number, a set with the one pair n=VALUE.
+static void define(uint32_t number, const char *value) {
+	uint8_t set[16] = {1, (uint8_t)strlen(value), 'n'};
+
+	memcpy(set + 3, value, set[1]);
+	assert_int_equal(
+		label_sets_define(device_table_labels(t), number, view_of(set, 3u + set[1])), 0
+	);
+}
+
+static void put_labelled(const char *name, uint32_t number) {
+	struct channel_device d = device(name, DEVICE_ACTIVE);
+
+	d.labels = number;
+	assert_int_equal(device_table_apply(t, &d, 1), 0);
 }
 
 static void take_away(const char *name) {
@@ -166,6 +186,40 @@ static void agrees_with_a_naive_oracle(void **) {
 	}
 }
 
+static bool labelled(const char *name, const char *value) {
+	struct view set = label_sets_at(device_table_labels(t), look(name).labels), v = {0};
+	bool has = labels_find(set, VIEW_LITERAL("n"), &v);
+
+	return value == NULL ? !has : has && view_equal(v, view_of(value, (uint32_t)strlen(value)));
+}
+
+static void devices_share_their_labels(void **) {
+	struct label_sets *sets = device_table_labels(t);
+
+	define(1, "a");
+	define(2, "b");
+	put_labelled("d1", 1);
+	put_labelled("d2", 1);
+	put_labelled("d3", 2);
+	put_labelled("d4", 9); // not in this transfer
+	put("d5", DEVICE_ACTIVE);
+	label_sets_settle(sets);
+	assert_int_equal(label_sets_count(sets), 2);
+	assert_int_equal(look("d1").labels, look("d2").labels);
+	assert_true(labelled("d2", "a") && labelled("d3", "b"));
+	assert_true(labelled("d4", NULL) && labelled("d5", NULL));
+	put("d3", DEVICE_ACTIVE); // the only one with b
+	take_away("d1");
+	assert_int_equal(label_sets_count(sets), 1);
+	assert_true(labelled("d2", "a") && labelled("d3", NULL));
+	device_table_whole_begin(t);
+	device_table_whole_end(t);
+	assert_int_equal(label_sets_count(sets), 0);
+	put("d6", DEVICE_ACTIVE); // in a place that had labels
+	put("d7", DEVICE_ACTIVE);
+	assert_true(labelled("d6", NULL) && labelled("d7", NULL));
+}
+
 static void a_whole_transfer_drops_what_it_does_not_mention(void **) {
 	put("keep", DEVICE_ACTIVE);
 	put("drop", DEVICE_ACTIVE);
@@ -243,6 +297,12 @@ static void a_snapshot_comes_back_and_a_broken_one_changes_nothing(void **) {
 		snprintf(name, sizeof(name), "d%d", i);
 		put(name, i % 2 ? DEVICE_ACTIVE : DEVICE_SUSPENDED);
 	}
+	for (uint32_t i = 1; i <= 40; i++) {
+		snprintf(name, sizeof(name), "v%u", i);
+		define(i, name);
+		snprintf(name, sizeof(name), "d%u", i);
+		put_labelled(name, i);
+	}
 	device_table_at(t, 77, 1234);
 	assert_int_equal(device_table_save(t, path, NULL, NULL), 0);
 	teardown(NULL);
@@ -254,6 +314,8 @@ static void a_snapshot_comes_back_and_a_broken_one_changes_nothing(void **) {
 	assert_int_equal(device_table_registry(t), 77);
 	assert_int_equal(look("d3").state, DEVICE_ACTIVE);
 	assert_int_equal(look("stale").slot, DEVICE_NONE);
+	assert_true(labelled("d40", "v40") && labelled("d41", NULL) && labelled("d1", "v1"));
+	assert_int_equal(label_sets_count(device_table_labels(t)), 40);
 	// Any flipped byte, any cut.
 	FILE *f = fopen(path, "r+");
 	fseek(f, 0, SEEK_END);
@@ -276,6 +338,49 @@ static void a_snapshot_comes_back_and_a_broken_one_changes_nothing(void **) {
 	fclose(f);
 	unlink(path);
 	assert_int_equal(device_table_load(t, path), -ENOENT);
+}
+
+// As the release before wrote it, byte by byte: no label sets, devices of 116 bytes.
+static void an_old_snapshot_is_read_and_everything_asked_for(void **) {
+	struct {
+		uint64_t magic;
+		uint32_t element, count;
+		uint64_t registry_id, version;
+		uint32_t reserved, crc;
+	} h = {0x31504e5345434c53u, 116, 3, 77, 1234, 0, 0};
+	char path[] = "/tmp/devices.XXXXXX";
+	uint8_t devices[3][116] = {0};
+	uint32_t crc;
+
+	for (int i = 0; i < 3; i++) {
+		struct channel_device d = device("old-0", DEVICE_SUSPENDED);
+		d.name[4] = (char)('0' + i);
+		d.records_per_s = 5;
+		memcpy(d.profile, "meter", 5);
+		memcpy(devices[i], &d, 116);
+	}
+	h.crc = rte_hash_crc(&h, offsetof(typeof(h), crc), UINT32_MAX);
+	crc = rte_hash_crc(devices, sizeof(devices), UINT32_MAX);
+	int fd = mkstemp(path);
+	assert_int_equal(write(fd, &h, sizeof(h)), sizeof(h));
+	assert_int_equal(write(fd, devices, sizeof(devices)), sizeof(devices));
+	assert_int_equal(write(fd, &crc, sizeof(crc)), sizeof(crc));
+	assert_int_equal(device_table_load(t, path), 0);
+	assert_int_equal(device_table_count(t), 3);
+	assert_int_equal(device_table_version(t), 0);
+	assert_int_equal(look("old-2").state, DEVICE_SUSPENDED);
+	assert_int_equal(look("old-2").records_per_s, 5);
+	assert_true(
+		view_equal(device_table_profile(t, look("old-1").profile), VIEW_LITERAL("meter"))
+	);
+	assert_true(labelled("old-1", NULL));
+	// Of another size, or with label sets, it is no such file.
+	h.element = 120;
+	h.crc = rte_hash_crc(&h, offsetof(typeof(h), crc), UINT32_MAX);
+	assert_int_equal(pwrite(fd, &h, sizeof(h), 0), sizeof(h));
+	assert_int_equal(device_table_load(t, path), -EBADMSG);
+	close(fd);
+	unlink(path);
 }
 
 static bool at_once(void *asked) {
@@ -503,12 +608,14 @@ int main(void) {
 		TEST(the_last_device_finds_room_whatever_the_secret),
 		TEST(names_of_every_length_come_back),
 		TEST(agrees_with_a_naive_oracle),
+		TEST(devices_share_their_labels),
 		TEST(a_whole_transfer_drops_what_it_does_not_mention),
 		TEST(a_quota_lets_a_second_through_and_then_its_rate),
 		TEST(contacts_are_reported_once),
 		TEST(connections_are_counted_bounded_and_reported),
 		TEST(standing_changes_when_somebody_may_send_no_more),
 		TEST(a_snapshot_comes_back_and_a_broken_one_changes_nothing),
+		TEST(an_old_snapshot_is_read_and_everything_asked_for),
 		TEST(a_snapshot_given_up_leaves_the_one_before),
 		TEST(readers_never_miss_what_is_there),
 		cmocka_unit_test(a_known_device_takes_at_most_768_bytes),
