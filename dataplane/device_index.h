@@ -54,12 +54,13 @@ static inline uint32_t device_word_slot(uint32_t word) {
 	return word & ((1u << DEVICE_SLOT_BITS) - 1);
 }
 
-// The top bit of every byte of `tags` that is `tag`; of a byte behind such a one it may be set
-// wrongly.
+// The top bit of every byte of `tags` that is `tag`, and of no other: a byte behind one that is
+// equal must not borrow from it, or a tag of 1 would find ways beyond the last.
 static inline uint64_t device_tags_equal(uint64_t tags, uint8_t tag) {
+	const uint64_t low = 0x7f7f7f7f7f7f7f7fu;
 	uint64_t x = tags ^ 0x0101010101010101u * tag;
 
-	return (x - 0x0101010101010101u) & ~x & 0x8080808080808080u;
+	return ~(((x & low) + low) | x | low);
 }
 
 // Ways that may be the name's, one bit each.
