@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // JSON (RFC 8259): an object is one reading, an array of objects is one reading each.
+#include "parsers/json_plain.h"
 #include "parsers/json_read.h"
 
 #include <yyjson.h>
@@ -71,8 +72,8 @@ static enum payload_rc object_reading(const struct json_source *s, yyjson_val *o
 }
 
 enum payload_rc
-json_decode(struct payload_decoder *d, struct view payload, struct readings_filler *f) {
-	struct json_source s = {.d = d, .payload = payload, .f = f};
+json_document_decode(struct payload_decoder *d, struct view payload, struct readings_filler *f) {
+	struct json_source s = json_source(d, payload, f);
 	yyjson_doc *doc;
 	yyjson_val *val;
 	size_t i;
@@ -92,4 +93,21 @@ json_decode(struct payload_decoder *d, struct view payload, struct readings_fill
 			return rc;
 	}
 	return PAYLOAD_OK;
+}
+
+enum payload_rc
+json_decode(struct payload_decoder *d, struct view payload, struct readings_filler *f) {
+	const struct readings_filler before = *f;
+	struct readings *out = f->out;
+	uint16_t reading_count = out->reading_count;
+	uint16_t field_count = out->field_count;
+	uint32_t text_used = out->text_used;
+
+	if (json_plain(payload, f))
+		return PAYLOAD_OK;
+	*f = before;
+	out->reading_count = reading_count;
+	out->field_count = field_count;
+	out->text_used = text_used;
+	return json_document_decode(d, payload, f);
 }

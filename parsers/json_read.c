@@ -80,7 +80,7 @@ struct view json_string_view(const struct json_source *s, yyjson_val *val, enum 
 	uint32_t len = (uint32_t)unsafe_yyjson_get_len(val);
 	const uint8_t *original = s->payload.p + (p - s->d->copy);
 
-	if (len == 0 || memcmp(p, original, len) == 0)
+	if (!s->escaped || len == 0 || memcmp(p, original, len) == 0)
 		return view_of(original, len);
 	uint8_t *text = readings_text(s->f, len);
 	if (text == nullptr) {

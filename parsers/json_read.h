@@ -12,7 +12,18 @@ struct json_source {
 	struct payload_decoder *d;
 	struct view payload;
 	struct readings_filler *f;
+	bool escaped; // there is a backslash in the payload
 };
+
+static inline struct json_source
+json_source(struct payload_decoder *d, struct view payload, struct readings_filler *f) {
+	return (struct json_source) {
+		.d = d,
+		.payload = payload,
+		.f = f,
+		.escaped = memchr(payload.p, '\\', payload.len) != nullptr,
+	};
+}
 
 // Parse a copy of `payload` with yyjson into the decoder's pool; the document lives until the next
 // call. Strings point into d->copy at the offset they have in the payload.

@@ -86,9 +86,42 @@ enum payload_rc payload_decode(
 	return rc;
 }
 
+#define EACH_BYTE 0x0101010101010101u
+
+// Nonzero if a byte of the word is c; or has borrowed from one that is.
+static uint64_t has_byte(uint64_t word, uint8_t c) {
+	uint64_t zero = word ^ EACH_BYTE * c;
+
+	return (zero - EACH_BYTE) & ~zero;
+}
+
+// No control character, '/', '+', '#', nor anything above ASCII in these eight bytes.
+static bool plain_word(uint64_t w) {
+	uint64_t odd = w | (w - EACH_BYTE * 0x20) | has_byte(w, 0x7f) | has_byte(w, '/')
+		| has_byte(w, '+') | has_byte(w, '#');
+
+	return (odd & EACH_BYTE * 0x80) == 0;
+}
+
+static bool plain_id(struct view id) {
+	uint64_t word;
+
+	if (id.len < 8)
+		return plain_word(bytes_word(id.p, id.len) | (EACH_BYTE * 'a') << 8 * id.len);
+	for (uint32_t at = 0; at + 8 <= id.len; at += 8) {
+		memcpy(&word, id.p + at, 8);
+		if (!plain_word(word))
+			return false;
+	}
+	memcpy(&word, id.p + id.len - 8, 8);
+	return plain_word(word);
+}
+
 bool device_id_valid(struct view id) {
 	if (id.len == 0 || id.len > DEVICE_ID_MAX)
 		return false;
+	if (plain_id(id))
+		return true;
 	for (uint32_t i = 0; i < id.len; i++) {
 		uint8_t c = id.p[i];
 		if (c < 0x20 || c == 0x7f || c == '/' || c == '+' || c == '#')

@@ -18,8 +18,32 @@ static inline struct view view_of(const void *p, uint32_t len) {
 	return (struct view) {.p = p, .len = len};
 }
 
+// n <= 8 bytes as the low bytes of a little-endian word. Loads that overlap, not a loop: names and
+// keys are short, so that this is much of what is done with them.
+static inline uint64_t bytes_word(const uint8_t *p, uint32_t n) {
+	uint64_t word;
+	uint32_t low, high;
+
+	if (n == 8) {
+		memcpy(&word, p, 8);
+		return word;
+	}
+	if (n >= 4) {
+		memcpy(&low, p, 4);
+		memcpy(&high, p + n - 4, 4);
+		return low | (uint64_t)high << (8 * (n - 4));
+	}
+	if (n == 0)
+		return 0;
+	return p[0] | (uint32_t)p[n / 2] << (8 * (n / 2)) | (uint32_t)p[n - 1] << (8 * (n - 1));
+}
+
 static inline bool view_equal(struct view a, struct view b) {
-	return a.len == b.len && (a.len == 0 || memcmp(a.p, b.p, a.len) == 0);
+	if (a.len != b.len)
+		return false;
+	if (a.len <= 8)
+		return bytes_word(a.p, a.len) == bytes_word(b.p, b.len);
+	return memcmp(a.p, b.p, a.len) == 0;
 }
 
 // After the first short read every read yields 0 and `failed` stays set: a decoder tests it once

@@ -11,7 +11,12 @@ void readings_begin(
 	struct readings *out,
 	const struct payload_hints *hints
 ) {
-	*f = (struct readings_filler) {.out = out, .hints = hints};
+	*f = (struct readings_filler) {
+		.out = out,
+		.hints = hints,
+		.hint_lens = 1ull << (hints->device_key.len & 63)
+			| 1ull << (hints->time_key.len & 63) | 1ull << (hints->seq_key.len & 63),
+	};
 }
 
 enum payload_rc readings_open(struct readings_filler *f) {
@@ -158,12 +163,14 @@ enum payload_rc readings_field(
 ) {
 	struct readings *out = f->out;
 
-	if (named(name, f->hints->device_key))
-		return take_device(f, v);
-	if (named(name, f->hints->time_key))
-		return take_time(f, v);
-	if (named(name, f->hints->seq_key))
-		return take_seq(f, v);
+	if ((f->hint_lens >> (name.len & 63) & 1) != 0) {
+		if (named(name, f->hints->device_key))
+			return take_device(f, v);
+		if (named(name, f->hints->time_key))
+			return take_time(f, v);
+		if (named(name, f->hints->seq_key))
+			return take_seq(f, v);
+	}
 	if (out->field_count == FIELDS_MAX)
 		return PAYLOAD_TOO_MANY;
 

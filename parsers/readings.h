@@ -14,6 +14,7 @@ struct readings_filler {
 	// One bit per class of names seen in the open reading. Only a second name of a class can be
 	// a duplicate, so most fields are compared with nothing.
 	uint64_t classes;
+	uint64_t hint_lens; // bit per length of a name in `hints`, modulo 64
 	bool suspect; // many fields, and two in one class: compare all when the reading closes
 };
 
@@ -53,6 +54,9 @@ readings_join_i64(struct readings_filler *f, struct view path, int64_t number, e
 struct payload_decoder;
 enum payload_rc
 json_decode(struct payload_decoder *d, struct view payload, struct readings_filler *f);
+// The same by yyjson alone: what json_decode() falls back to, and the oracle of what it does not.
+enum payload_rc
+json_document_decode(struct payload_decoder *d, struct view payload, struct readings_filler *f);
 enum payload_rc
 senml_json_decode(struct payload_decoder *d, struct view payload, struct readings_filler *f);
 enum payload_rc senml_cbor_decode(struct view payload, struct readings_filler *f);

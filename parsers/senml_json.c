@@ -81,7 +81,7 @@ record(const struct json_source *s, struct senml_pack *p, yyjson_val *object) {
 
 enum payload_rc
 senml_json_decode(struct payload_decoder *d, struct view payload, struct readings_filler *f) {
-	struct json_source s = {.d = d, .payload = payload, .f = f};
+	struct json_source s = json_source(d, payload, f);
 	struct senml_pack p;
 	yyjson_doc *doc;
 	yyjson_val *val;

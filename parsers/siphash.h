@@ -2,6 +2,8 @@
 // SipHash-1-3 (Aumasson, Bernstein 2012) over keys that a peer may choose. Any thread, pure.
 #pragma once
 
+#include "parsers/rd.h"
+
 #include <stdint.h>
 #include <string.h>
 
@@ -30,32 +32,11 @@ static inline void siphash_init(uint64_t v[4], const uint64_t key[2]) {
 	v[3] = key[1] ^ 0x7465646279746573;
 }
 
-// The len % 8 bytes behind the whole words, little endian. Loads that overlap, not a loop: names
-// are short, so that this is much of the work.
-static inline uint64_t siphash_tail(const uint8_t *p, uint32_t len) {
-	uint32_t n = len & 7;
-	uint64_t word;
-	uint32_t low, high;
-
-	if (n == 0)
-		return 0;
-	if (len > 8) {
-		memcpy(&word, p + len - 8, 8);
-		return word >> (64 - 8 * n);
-	}
-	if (n >= 4) {
-		memcpy(&low, p, 4);
-		memcpy(&high, p + n - 4, 4);
-		return low | (uint64_t)high << (8 * (n - 4));
-	}
-	return p[0] | (uint32_t)p[n / 2] << (8 * (n / 2)) | (uint32_t)p[n - 1] << (8 * (n - 1));
-}
-
 static inline void siphash_absorb(uint64_t v[4], const void *bytes, uint32_t len) {
 	const uint8_t *p = bytes;
 	const uint8_t *end = p + (len & ~7u);
 	uint64_t word;
-	uint64_t last = (uint64_t)len << 56 | siphash_tail(bytes, len);
+	uint64_t last = (uint64_t)len << 56 | bytes_word(end, len & 7);
 
 	for (; p != end; p += 8) {
 		memcpy(&word, p, 8);

@@ -32,10 +32,27 @@ static uint32_t sequence(const uint8_t *p, uint32_t left) {
 	return 4;
 }
 
+// Nothing but ASCII, the last word overlapping the one before.
+static bool ascii(struct view text) {
+	uint64_t high = 0;
+	uint64_t word;
+
+	if (text.len < sizeof(word))
+		return (bytes_word(text.p, text.len) & HIGH_BITS) == 0;
+	for (uint32_t at = 0; at + sizeof(word) <= text.len; at += sizeof(word)) {
+		memcpy(&word, text.p + at, sizeof(word));
+		high |= word;
+	}
+	memcpy(&word, text.p + text.len - sizeof(word), sizeof(word));
+	return ((high | word) & HIGH_BITS) == 0;
+}
+
 bool utf8_valid(struct view text) {
 	const uint8_t *p = text.p;
 	uint32_t left = text.len;
 
+	if (ascii(text))
+		return true;
 	while (left > 0) {
 		uint64_t word;
 		while (left >= sizeof(word)) {
