@@ -69,20 +69,22 @@ struct dedup_entry {
 };
 static_assert(sizeof(struct dedup_entry) == 16);
 
-// One field (pipelines/field_state.h). Times are device time in ms modulo 2^32: differences are
-// good for 24 days, after which all fields of a device start anew.
+// One field (pipelines/field_alert.h). Times are in ms, all of one clock: the device's or, of a
+// device that gives none, ours. A field that was silent for longer than FIELD_SPAN_MS starts anew.
+#define FIELD_SPAN_MS 0x7fffffff // 24 days
 struct field_state {
 	uint64_t last; // bits of a double, or hash of a text
-	uint32_t at_ms; // device time of `last`
-	uint32_t same_ms; // since when it is that very value
-	uint32_t held_ms; // since when the condition of `waiting` holds
+	uint32_t at_ms; // of `last`, modulo 2^32; at_high has eight bits more
+	uint32_t same_ms; // since when it is that very value, modulo 2^32
+	uint32_t held_ms; // since when the condition of `waiting` holds, modulo 2^32
 	float mean;
 	float deviation;
 	uint16_t samples; // in mean and deviation
 	uint8_t seen : 1;
 	uint8_t raised : 3; // enum alert_kind
 	uint8_t waiting : 3; // enum alert_kind: to be raised when it has held long enough
-	uint8_t reserved;
+	uint8_t number : 1; // `last` is one
+	uint8_t at_high;
 };
 static_assert(sizeof(struct field_state) == 32);
 

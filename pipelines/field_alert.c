@@ -8,7 +8,7 @@
 #define CLIP 3.0
 #define FLOOR_OF_MEAN (1.0 / 1024)
 #define FLOOR 1e-6
-#define HALF_RANGE_MS 0x80000000u
+#define LARGEST 1e30 // mean and deviation are floats, and their multiples must stay finite
 
 bool sample_of(const struct value *v, struct sample *out) {
 	uint64_t h = 14695981039346656037u;
@@ -56,7 +56,7 @@ static bool too_fast(
 ) {
 	uint32_t dt_ms = at_ms - s->at_ms;
 
-	if (f->rate_max <= 0 || !s->seen || !x->is_number || dt_ms == 0)
+	if (f->rate_max <= 0 || !s->seen || !s->number || !x->is_number || dt_ms == 0)
 		return false;
 	return fabs(x->number - number_in(s)) * 1000 > f->rate_max * dt_ms;
 }
@@ -67,8 +67,8 @@ stands_still(const struct profile_field *f, struct field_state *s, bool same, ui
 		s->same_ms = at_ms;
 		return false;
 	}
-	if (at_ms - s->same_ms > HALF_RANGE_MS)
-		s->same_ms = at_ms - HALF_RANGE_MS;
+	if (at_ms - s->same_ms > FIELD_SPAN_MS)
+		s->same_ms = at_ms - FIELD_SPAN_MS;
 	return f->stuck_after_s > 0
 		&& (uint64_t)(at_ms - s->same_ms) >= (uint64_t)f->stuck_after_s * 1000;
 }
@@ -83,9 +83,13 @@ static double sigma(const struct field_state *s) {
 // Where x stands among what was seen before it, which then takes it in.
 static double z_of(const struct field_alert *a, struct field_state *s, double x) {
 	bool warm = s->samples >= a->warmup && s->samples > 0;
-	double z = warm ? (x - (double)s->mean) / sigma(s) : 0;
 	double weight = a->smoothing;
 
+	if (x > LARGEST)
+		x = LARGEST;
+	if (x < -LARGEST)
+		x = -LARGEST;
+	double z = warm ? (x - (double)s->mean) / sigma(s) : 0;
 	if (!warm && weight < 1.0 / (s->samples + 1))
 		weight = 1.0 / (s->samples + 1);
 	if (warm && z > CLIP)
@@ -95,9 +99,10 @@ static double z_of(const struct field_alert *a, struct field_state *s, double x)
 	if (s->samples == 0) {
 		s->mean = (float)x;
 	} else {
-		double off = x - (double)s->mean;
-		s->mean += (float)(weight * off);
-		s->deviation += (float)(weight * (fabs(off) - (double)s->deviation));
+		// Weighted, not moved by the difference: what is small must survive what was large.
+		double off = fabs(x - (double)s->mean);
+		s->mean = (float)((1 - weight) * (double)s->mean + weight * x);
+		s->deviation = (float)((1 - weight) * (double)s->deviation + weight * off);
 	}
 	if (s->samples < UINT16_MAX)
 		s->samples++;
@@ -153,18 +158,30 @@ follow(const struct field_alert *a,
 	s->raised = raised;
 }
 
+void field_anew(struct field_state *s) {
+	*s = (struct field_state) {.raised = s->raised};
+}
+
+// Milliseconds from the last sample to that time.
+static int64_t since(const struct field_state *s, int64_t now_ms) {
+	uint64_t last = (uint64_t)s->at_high << 32 | s->at_ms;
+
+	return (int64_t)(((uint64_t)now_ms - last) << 24) >> 24;
+}
+
 struct field_judgement field_sample(
 	const struct profile_field *f,
 	struct field_state *s,
 	const struct sample *x,
-	uint32_t at_ms
+	int64_t now_ms
 ) {
 	const struct field_alert *a = &f->alert;
 	struct field_judgement j = {};
+	int64_t since_ms = s->seen ? since(s, now_ms) : 0;
 
-	if (s->seen && at_ms - s->at_ms >= HALF_RANGE_MS)
-		at_ms = s->at_ms; // some samples come without a device time, and later than those
-				  // with one
+	if (since_ms > FIELD_SPAN_MS)
+		field_anew(s);
+	uint32_t at_ms = since_ms < 0 ? s->at_ms : (uint32_t)now_ms;
 	j.rate = too_fast(f, s, x, at_ms);
 	j.stuck = stands_still(f, s, s->seen && s->last == x->bits, at_ms);
 	if (a->unusual && x->is_number) {
@@ -174,7 +191,10 @@ struct field_judgement field_sample(
 	if (x->is_number && (a->above || a->below || a->unusual))
 		follow(a, s, x->number, at_ms, &j);
 	s->last = x->bits;
+	s->number = x->is_number;
 	s->at_ms = at_ms;
+	if (since_ms >= 0)
+		s->at_high = (uint8_t)(now_ms >> 32);
 	s->seen = true;
 	return j;
 }

@@ -37,10 +37,15 @@ struct sample {
 };
 bool sample_of(const struct value *v, struct sample *out);
 
-// `x` came at device time `at_ms` (modulo 2^32), not before the last one.
+// `x` came at `at_ms`; earlier than the last one counts as at the same time. After more than
+// FIELD_SPAN_MS nothing is compared with what was before, but an alert that is raised stays so
+// until a sample clears it. Times wrap after 34 years.
 struct field_judgement field_sample(
 	const struct profile_field *f,
 	struct field_state *s,
 	const struct sample *x,
-	uint32_t at_ms
+	int64_t at_ms
 );
+
+// The clock has become another one: the next sample is compared with nothing, as above.
+void field_anew(struct field_state *s);

@@ -10,7 +10,6 @@
 
 #define STAGE "validate"
 #define SECOND_NS 1000000000ll
-#define STATE_SPAN_NS (0x7fffffffll * 1000000) // field times are good for so long
 #define LATE_SEQ 1024 // numbers back that are still late, not a device that has started anew
 
 // One record on its way through the stage.
@@ -194,11 +193,17 @@ static bool judge_seq(struct trial *t, struct device_head *d, uint64_t seq, bool
 	return find(t, FINDING_GAP, (struct view) {0}, told);
 }
 
-// Field states keep 32 bits of ms: after a long silence they mean nothing any more.
 static void forget_fields(const struct trial *t) {
 	const struct device_states *s = t->p->env.states;
 
 	memset(device_fields(s, t->rec->state), 0, s->fields * sizeof(struct field_state));
+}
+
+static void other_clock(const struct trial *t) {
+	const struct device_states *s = t->p->env.states;
+
+	for (uint16_t i = 0; i < s->fields; i++)
+		field_anew(&device_fields(s, t->rec->state)[i]);
 }
 
 // The newest time moves on with this record, unless it is an older one. Times of arrival count for
@@ -212,8 +217,8 @@ static bool newest_moves(struct trial *t, struct device_head *d) {
 		return true;
 	if (known && time_ns < d->newest_ns)
 		return false;
-	if (known && difference(time_ns, d->newest_ns) > STATE_SPAN_NS)
-		forget_fields(t);
+	if (has_time && !known && (d->flags & DEVICE_HAS_ARRIVAL) != 0)
+		other_clock(t);
 	d->newest_ns = time_ns;
 	d->flags |= has_time ? DEVICE_HAS_TIME : DEVICE_HAS_ARRIVAL;
 	return true;
@@ -281,6 +286,15 @@ tell(struct trial *t,
 	return true;
 }
 
+// By which its fields change: a record without a time, of a device that gives times, is as old as
+// the newest that had one. Two clocks cannot be compared.
+static int64_t clock_ns(const struct trial *t) {
+	const struct device_head *d = device_at(t->p->env.states, t->rec->state);
+	bool timed = (d->flags & DEVICE_HAS_TIME) != 0;
+
+	return t->rec->reading->has_time || !timed ? time_of(t) : d->newest_ns;
+}
+
 static bool judge_sample(
 	struct trial *t,
 	const struct profile_field *f,
@@ -291,8 +305,7 @@ static bool judge_sample(
 
 	if (!sample_of(&x->v, &sample))
 		return true;
-	struct field_judgement j =
-		field_sample(f, state, &sample, (uint32_t)(time_of(t) / 1000000));
+	struct field_judgement j = field_sample(f, state, &sample, clock_ns(t) / 1000000);
 	// What could not be told has not happened: the next sample tries again.
 	if (!tell(t, f, &sample, j.z, j.cleared, false)) {
 		state->raised = j.cleared;
