@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Cycles per record of what looks at a device's past: finding the device, dedup, validate, alerts,
-// alone and together, with 10,000 devices and ten times as many up to argv[1] (1,000,000), each
-// record from a device chosen at random; and bytes per device, reserved and resident.
+// Cycles per record of what looks at a device's past: the registry (look up, quota, what it did),
+// finding the device's state, dedup, validate, alerts, alone and together, with 10,000 devices and
+// ten times as many up to argv[1] (1,000,000; 10,000,000 take 8 GiB and a minute), each record from
+// a device chosen at random; and bytes per device, by the account and resident. JSON, then a table.
 #include "bench/cycles.h"
 #include "config/config.h"
+#include "dataplane/device_table.h"
 #include "pipelines/dedup.h"
 #include "pipelines/devices.h"
 #include "pipelines/pipeline_state.h"
@@ -12,11 +14,38 @@
 #include <string.h>
 
 #define BURST 64
-#define REPEAT 64
+#define REPEAT 16
+#define STEPS_MAX 5
+#define NAME_LEN 16
 #define BATCHES 4
 #define BATCH_BYTES (256u << 10)
 
-enum { DEVICES = 1, DEDUP = 2, VALIDATE = 4 };
+enum { REGISTRY = 1, DEVICES = 2, DEDUP = 4, VALIDATE = 8 };
+
+// Lines of the table.
+#define LINES(X)                                                                                   \
+	X(LINE_REGISTRY, "registry")                                                               \
+	X(LINE_FIND, "find-device")                                                                \
+	X(LINE_DEDUP, "dedup")                                                                     \
+	X(LINE_RANGE, "validate-range")                                                            \
+	X(LINE_PAST, "validate-range-rate-stuck")                                                  \
+	X(LINE_ALERT, "alert-threshold")                                                           \
+	X(LINE_ALL, "all-with-z-score")                                                            \
+	X(LINE_ACCOUNT, "bytes-account")                                                           \
+	X(LINE_RESIDENT, "bytes-resident")
+
+enum line {
+#define X(id, label) id,
+	LINES(X)
+#undef X
+		LINE_COUNT
+};
+
+static const char *const labels[LINE_COUNT] = {
+#define X(id, label) [id] = label,
+	LINES(X)
+#undef X
+};
 
 static struct config config;
 static struct config_topic topics[2] = {{.partitions = 12}, {.partitions = 12}};
@@ -27,8 +56,12 @@ static uint16_t profile_index[16], required[1];
 static struct batch *batches;
 static struct ledger ledger;
 static struct pipeline *p;
+static struct device_table *table;
 static uint32_t devices;
-static char names[BURST][16];
+static double results[LINE_COUNT][STEPS_MAX];
+static uint32_t counts[STEPS_MAX];
+static int step;
+static char names[BURST][NAME_LEN];
 static uint64_t tick;
 
 static void sealed(void *, struct batch *) {}
@@ -56,7 +89,8 @@ static void setup(void) {
 		batches[i].buf = malloc(BATCH_BYTES);
 	}
 	env.batches = batches;
-	if (device_states_create(devices, 1, 8, 8, secret, &env.states) != 0
+	if (device_table_create(devices, secret, &table) != 0
+	    || device_states_create(devices, 1, 8, 8, secret, &env.states) != 0
 	    || pipeline_create(&env, &config, &p) != 0)
 		exit(1);
 	profile.route = &route;
@@ -66,6 +100,36 @@ static void setup(void) {
 	profile.required = required;
 	for (enum finding f = 0; f < FINDING_COUNT; f++)
 		profile.on[f] = FINDING_FLAG;
+}
+
+static void name_of(uint32_t n, char name[NAME_LEN]) {
+	memcpy(name, "device-000000000", NAME_LEN);
+	for (unsigned d = NAME_LEN; n > 0; n /= 10)
+		name[--d] = (char)('0' + n % 10);
+}
+
+// Every device is in the registry and was heard of: its dedup window is full, its fields have been
+// seen.
+static void know_all(void) {
+	struct device_states *s = p->env.states;
+
+	for (uint32_t n = 0; n < devices; n++) {
+		struct channel_device d = {
+			.op = CHANNEL_PUT, .name_len = NAME_LEN, .records_per_s = 1u << 30
+		};
+		uint64_t hash[2];
+		uint32_t place;
+		name_of(n, d.name);
+		device_hash(s, view_of(d.name, NAME_LEN), hash);
+		if (device_table_apply(table, &d, 1) != 0
+		    || device_find(s, 0, hash, DEVICE_PLACE_NONE, n / 1000, true, &place)
+			    >= DEVICE_AWAY)
+			exit(1);
+		for (uint16_t i = 0; i < s->entries; i++)
+			device_entries(s, place)[i] = (struct dedup_entry
+			) {.key = (hash[0] + i) << 16 | 1, .pending = DEDUP_COMMITTED};
+		device_fields(s, place)[0] = (struct field_state) {.mean = 20, .seen = true};
+	}
 }
 
 static void profile_set(struct profile_field f) {
@@ -88,8 +152,7 @@ static void fill(uint64_t *random) {
 	for (uint16_t i = 0; i < BURST; i++) {
 		*random = *random * 6364136223846793005u + 1442695040888963407u;
 		uint32_t n = (uint32_t)((*random >> 32) * devices >> 32);
-		for (unsigned d = 0; d < 8; d++)
-			names[i][d] = (char)('a' + (n >> (4 * d) & 15));
+		name_of(n, names[i]);
 		tick++;
 		b->items[i] = (struct item) {.m = {.profile = &profile,
 						   .payload = view_of(payload, sizeof(payload)),
@@ -105,12 +168,29 @@ static void fill(uint64_t *random) {
 		) {.name = VIEW_LITERAL("temp"),
 		   .v = {.kind = VALUE_F64, .f = 20 + (double)(tick % 100) / 100}};
 		b->records[i] = (struct record) {.reading = &b->readings.readings[i],
-						 .device = view_of(names[i], 8),
+						 .device = view_of(names[i], NAME_LEN),
 						 .state = STATE_NONE,
 						 .live = true,
 						 .quarantine = FINDING_NONE,
 						 .first_field = i,
 						 .field_count = 1};
+	}
+}
+
+// As the gate does it for a burst.
+static void registry_burst(void) {
+	struct device_contact c = {.peer_hash = 7, .peer = {.family = 4}, .wall_ns = 1};
+	struct device_entry entries[BURST];
+	struct view who[BURST];
+
+	for (uint16_t i = 0; i < BURST; i++)
+		who[i] = p->burst.records[i].device;
+	device_table_lookup(table, who, BURST, entries);
+	for (uint16_t i = 0; i < BURST; i++) {
+		if (entries[i].slot == DEVICE_NONE)
+			exit(1);
+		if (device_quota_take(table, &entries[i], 1, 96, p->now_ns))
+			device_table_seen(table, entries[i].slot, &c, 1, 96);
 	}
 }
 
@@ -121,6 +201,8 @@ static void run(void *which) {
 
 	for (int i = 0; i < REPEAT; i++) {
 		fill(&seed);
+		if (stages & REGISTRY)
+			registry_burst();
 		if (stages & DEVICES)
 			devices_burst(p, 0, BURST);
 		if (stages & DEDUP) {
@@ -151,14 +233,34 @@ static uint64_t resident_kib(void) {
 	return kib;
 }
 
-static void visit_all(void) {
-	int stages = DEVICES;
+static void result(enum line l, double value) {
+	char input[32];
 
-	for (uint64_t n = 0; n < 8ull * devices / (REPEAT * BURST); n++)
-		run(&stages);
+	results[l][step] = value;
+	snprintf(input, sizeof(input), "%u", devices);
+	if (l < LINE_ACCOUNT)
+		cycles_print(labels[l], input, value);
+	else
+		printf("{\"what\":\"%s\",\"input\":\"%s\",\"bytes\":%.1f}\n",
+		       labels[l],
+		       input,
+		       value);
+	fflush(stdout);
 }
 
-int main(int argc, char **argv) {
+static void print_table(void) {
+	printf("\n%-28s", "");
+	for (int i = 0; i < step; i++)
+		printf("%12u", counts[i]);
+	for (enum line l = 0; l < LINE_COUNT; l++) {
+		printf("\n%-28s", labels[l]);
+		for (int i = 0; i < step; i++)
+			printf("%12.0f", results[l][i]);
+	}
+	printf("\n");
+}
+
+static void measure(void) {
 	static const struct field_alert threshold = {
 		.above = true, .raise_above = 85, .clear_below = 80
 	};
@@ -172,45 +274,48 @@ int main(int argc, char **argv) {
 		.warmup = 100,
 		.smoothing = 0.02
 	};
-	uint64_t most = argc > 1 ? strtoull(argv[1], nullptr, 10) : 1000000;
-	char input[32];
+	struct profile_field past = {
+		.type = FIELD_NUMBER,
+		.has_max = true,
+		.max = 85,
+		.rate_max = 1e12,
+		.stuck_after_s = 3600
+	};
+	double none = cycles(0);
+	double find = cycles(DEVICES);
 
-	for (uint64_t n = 10000; n <= most; n *= 10) {
-		devices = (uint32_t)n;
+	result(LINE_REGISTRY, cycles(REGISTRY) - none);
+	result(LINE_FIND, find - none);
+	result(LINE_DEDUP, cycles(DEVICES | DEDUP) - find);
+	profile_set((struct profile_field
+	) {.type = FIELD_NUMBER, .has_min = true, .min = -40, .has_max = true, .max = 85});
+	result(LINE_RANGE, cycles(DEVICES | VALIDATE) - find);
+	profile_set(past);
+	result(LINE_PAST, cycles(DEVICES | VALIDATE) - find);
+	profile_set((struct profile_field) {.alert = threshold});
+	result(LINE_ALERT, cycles(DEVICES | VALIDATE) - find);
+	past.alert = both;
+	profile_set(past);
+	result(LINE_ALL, cycles(REGISTRY | DEVICES | DEDUP | VALIDATE) - none);
+}
+
+int main(int argc, char **argv) {
+	uint64_t most = argc > 1 ? strtoull(argv[1], nullptr, 10) : 1000000;
+
+	for (uint64_t n = 10000; n <= most && step < STEPS_MAX; n *= 10, step++) {
+		devices = counts[step] = (uint32_t)n;
 		uint64_t before = resident_kib();
 		setup();
-		snprintf(input, sizeof(input), "%u", devices);
-		visit_all();
-		double none = cycles(0);
-		double find = cycles(DEVICES);
-		cycles_print("find-device", input, find - none);
-		cycles_print("dedup", input, cycles(DEVICES | DEDUP) - find);
-		profile_set((struct profile_field
-		) {.type = FIELD_NUMBER, .has_min = true, .min = -40, .has_max = true, .max = 85});
-		cycles_print("validate-range", input, cycles(DEVICES | VALIDATE) - find);
-		profile_set((struct profile_field) {.type = FIELD_NUMBER,
-						    .has_max = true,
-						    .max = 85,
-						    .rate_max = 1e12,
-						    .stuck_after_s = 3600});
-		cycles_print("validate-range-rate-stuck", input, cycles(DEVICES | VALIDATE) - find);
-		profile_set((struct profile_field) {.alert = threshold});
-		cycles_print("alert-threshold", input, cycles(DEVICES | VALIDATE) - find);
-		profile_set((struct profile_field) {.type = FIELD_NUMBER,
-						    .has_max = true,
-						    .max = 85,
-						    .rate_max = 1e12,
-						    .stuck_after_s = 3600,
-						    .alert = both});
-		cycles_print("all-with-z-score", input, cycles(DEVICES | DEDUP | VALIDATE) - none);
-		printf("{\"what\":\"bytes-per-device\",\"input\":\"%s\",\"reserved\":%.0f,"
-		       "\"resident\":%.0f}\n",
-		       input,
-		       (double)p->env.states->bytes / devices,
-		       (double)(resident_kib() - before) * 1024 / devices);
+		know_all();
+		uint64_t grown = resident_kib() - before;
 		struct device_states *s = p->env.states;
+		measure();
+		result(LINE_ACCOUNT, (double)(s->bytes + device_table_bytes(table)) / devices);
+		result(LINE_RESIDENT, (double)grown * 1024 / devices);
 		pipeline_destroy(p);
 		device_states_destroy(s);
+		device_table_destroy(table);
 	}
+	print_table();
 	return 0;
 }

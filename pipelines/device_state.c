@@ -4,7 +4,6 @@
 
 #include <string.h>
 
-#define PLACE_NONE UINT32_MAX
 #define WORD_USED (1u << 31)
 #define WORD_OWNER_SHIFT 16
 #define WORD_OWNER_MASK (0x3fu << WORD_OWNER_SHIFT)
@@ -44,25 +43,49 @@ void device_prefetch_words(const struct device_states *s, const uint64_t hash[2]
 	__builtin_prefetch((const void *)&s->words[set_of(s, hash, 1)]);
 }
 
-static bool is_named(const struct device_head *d, const uint64_t hash[2]) {
-	return d->hash[0] == hash[0] && d->hash[1] == hash[1];
-}
-
-// A worker sees its own devices; the home sees all of them.
-static uint32_t
-search(const struct device_states *s, uint16_t worker, const uint64_t hash[2], bool home) {
-	uint32_t mine = word_of(hash, worker);
-	uint32_t mask = home ? ~WORD_OWNER_MASK : UINT32_MAX;
+uint32_t device_prefetch_head(const struct device_states *s, const uint64_t hash[2]) {
+	uint32_t any = word_of(hash, 0);
 
 	for (unsigned which = 0; which < 2; which++) {
 		uint32_t first = set_of(s, hash, which);
 		for (uint32_t at = first; at < first + DEVICE_WAYS; at++) {
-			uint32_t w = atomic_load_explicit(&s->words[at], memory_order_acquire);
-			if (((w ^ mine) & mask) == 0 && is_named(device_at(s, at), hash))
-				return at;
+			uint32_t w = atomic_load_explicit(&s->words[at], memory_order_relaxed);
+			if (((w ^ any) & ~WORD_OWNER_MASK) != 0)
+				continue;
+			__builtin_prefetch(device_at(s, at));
+			return at;
 		}
 	}
-	return PLACE_NONE;
+	return DEVICE_PLACE_NONE;
+}
+
+static bool is_named(const struct device_head *d, const uint64_t hash[2]) {
+	return d->hash[0] == hash[0] && d->hash[1] == hash[1];
+}
+
+struct wanted {
+	const uint64_t *hash;
+	uint32_t word, mask; // a worker sees its own devices; the home sees all of them
+};
+
+static struct wanted wanted(const uint64_t hash[2], uint16_t worker, bool home) {
+	return (struct wanted) {hash, word_of(hash, worker), home ? ~WORD_OWNER_MASK : UINT32_MAX};
+}
+
+static bool stands_at(const struct device_states *s, const struct wanted *x, uint32_t at) {
+	uint32_t w = atomic_load_explicit(&s->words[at], memory_order_acquire);
+
+	return ((w ^ x->word) & x->mask) == 0 && is_named(device_at(s, at), x->hash);
+}
+
+static uint32_t search(const struct device_states *s, const struct wanted *x) {
+	for (unsigned which = 0; which < 2; which++) {
+		uint32_t first = set_of(s, x->hash, which);
+		for (uint32_t at = first; at < first + DEVICE_WAYS; at++)
+			if (stands_at(s, x, at))
+				return at;
+	}
+	return DEVICE_PLACE_NONE;
 }
 
 static uint32_t free_places(const struct device_states *s, uint32_t first, uint32_t *one) {
@@ -96,10 +119,10 @@ static void consider(
 
 	if (d->pending > 0 || age_s == 0 || (is_registered && !registered))
 		return;
-	if (v->place != PLACE_NONE && is_registered != v->registered) {
+	if (v->place != DEVICE_PLACE_NONE && is_registered != v->registered) {
 		if (is_registered)
 			return;
-	} else if (v->place != PLACE_NONE && age_s <= v->age_s) {
+	} else if (v->place != DEVICE_PLACE_NONE && age_s <= v->age_s) {
 		return;
 	}
 	*v = (struct victim) {place, age_s, is_registered};
@@ -113,7 +136,7 @@ static uint32_t evictable(
 	uint32_t now_s,
 	bool registered
 ) {
-	struct victim v = {.place = PLACE_NONE};
+	struct victim v = {.place = DEVICE_PLACE_NONE};
 
 	for (unsigned which = 0; which < 2; which++) {
 		uint32_t first = set_of(s, hash, which);
@@ -138,18 +161,18 @@ enter(struct device_states *s,
       uint32_t now_s,
       bool registered,
       uint32_t *place) {
-	uint32_t at[2] = {PLACE_NONE, PLACE_NONE};
+	uint32_t at[2] = {DEVICE_PLACE_NONE, DEVICE_PLACE_NONE};
 	uint32_t left[2];
 	enum device_rc rc = DEVICE_NEW;
 
 	for (unsigned which = 0; which < 2; which++)
 		left[which] = free_places(s, set_of(s, hash, which), &at[which]);
 	*place = left[0] >= left[1] ? at[0] : at[1];
-	if (*place == PLACE_NONE) {
+	if (*place == DEVICE_PLACE_NONE) {
 		*place = evictable(s, home, hash, now_s, registered);
 		rc = DEVICE_NEW_EVICTED;
 	}
-	if (*place == PLACE_NONE)
+	if (*place == DEVICE_PLACE_NONE)
 		return DEVICE_NO_ROOM;
 	struct device_head *d = device_at(s, *place);
 	memset(d, 0, s->slot_bytes);
@@ -164,15 +187,17 @@ enum device_rc device_find(
 	struct device_states *s,
 	uint16_t worker,
 	const uint64_t hash[2],
+	uint32_t likely,
 	uint32_t now_s,
 	bool registered,
 	uint32_t *place
 ) {
 	bool home = device_home(s, hash) == worker;
+	const struct wanted x = wanted(hash, worker, home);
 	enum device_rc rc = DEVICE_HERE;
 
-	*place = search(s, worker, hash, home);
-	if (*place == PLACE_NONE) {
+	*place = likely != DEVICE_PLACE_NONE && stands_at(s, &x, likely) ? likely : search(s, &x);
+	if (*place == DEVICE_PLACE_NONE) {
 		if (!home)
 			return DEVICE_AWAY;
 		rc = enter(s, worker, hash, now_s, registered, place);
@@ -196,8 +221,10 @@ bool device_own(
 	const uint64_t hash[2],
 	uint32_t *place
 ) {
-	*place = search(s, worker, hash, false);
-	return *place != PLACE_NONE;
+	const struct wanted x = wanted(hash, worker, false);
+
+	*place = search(s, &x);
+	return *place != DEVICE_PLACE_NONE;
 }
 
 uint16_t device_owner(const struct device_states *s, uint32_t place) {

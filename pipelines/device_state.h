@@ -150,7 +150,12 @@ static inline void *device_decisions(const struct device_states *s, uint32_t pla
 
 void device_hash(const struct device_states *s, struct view name, uint64_t hash[2]);
 uint16_t device_home(const struct device_states *s, const uint64_t hash[2]);
+// For a burst: first the words of all, then the headers of all, then device_find(), so that the
+// misses of different devices overlap. The place that device_prefetch_head() returns is probably
+// the device's, and tells device_find() where to look first.
+#define DEVICE_PLACE_NONE UINT32_MAX
 void device_prefetch_words(const struct device_states *s, const uint64_t hash[2]);
+uint32_t device_prefetch_head(const struct device_states *s, const uint64_t hash[2]);
 
 enum device_rc : uint8_t {
 	DEVICE_HERE, // *place is the caller's
@@ -160,11 +165,13 @@ enum device_rc : uint8_t {
 	DEVICE_NO_ROOM, // nobody may be evicted for it
 };
 
-// Find the device for `worker`, and enter it if it is new and the worker its home.
+// Find the device for `worker`, and enter it if it is new and the worker its home. `likely`:
+// DEVICE_PLACE_NONE if nothing is known.
 enum device_rc device_find(
 	struct device_states *s,
 	uint16_t worker,
 	const uint64_t hash[2],
+	uint32_t likely,
 	uint32_t now_s,
 	bool registered,
 	uint32_t *place

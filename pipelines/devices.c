@@ -11,6 +11,7 @@ struct lookup {
 	struct item *it;
 	struct record *rec; // the first of a run of one device's
 	uint16_t run;
+	uint32_t likely; // place
 };
 
 struct lookups {
@@ -47,7 +48,7 @@ static uint32_t find(struct pipeline *p, const struct lookup *l, uint32_t now_s)
 		}
 	}
 	enum device_rc rc = device_find(
-		p->env.states, p->env.worker, l->hash, now_s, l->rec->registered, &place
+		p->env.states, p->env.worker, l->hash, l->likely, now_s, l->rec->registered, &place
 	);
 	devices_count(p, rc);
 	if (rc == DEVICE_AWAY)
@@ -59,7 +60,7 @@ static uint32_t find(struct pipeline *p, const struct lookup *l, uint32_t now_s)
 	return rc == DEVICE_AWAY || rc == DEVICE_NO_ROOM ? STATE_NONE : place;
 }
 
-// What dedup and validate are going to look at.
+// What dedup and validate are going to look at, and who writes the decision down.
 static void prefetch(const struct device_states *s, uint32_t place, const struct profile *profile) {
 	const char *slot = (const char *)device_at(s, place);
 	uint32_t fields = profile->state_count < s->fields ? profile->state_count : s->fields;
@@ -67,11 +68,15 @@ static void prefetch(const struct device_states *s, uint32_t place, const struct
 
 	for (uint32_t at = sizeof(struct device_head); at < end; at += 64)
 		__builtin_prefetch(slot + at);
+	for (uint32_t at = s->decisions_at; at < s->slot_bytes; at += 64)
+		__builtin_prefetch(slot + at, 1);
 }
 
 static void resolve(struct pipeline *p, struct lookups *l) {
 	uint32_t now_s = (uint32_t)(p->now_ns / 1000000000);
 
+	for (uint32_t i = 0; i < l->count; i++)
+		l->all[i].likely = device_prefetch_head(p->env.states, l->all[i].hash);
 	for (uint32_t i = 0; i < l->count; i++) {
 		struct lookup *one = &l->all[i];
 		if (one->it->state != ITEM_GOING)

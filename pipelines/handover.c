@@ -142,7 +142,8 @@ static void want(struct pipeline *p, uint16_t asker, const uint64_t hash[2], boo
 	struct pipeline_letter answer = {.hash = {hash[0], hash[1]}};
 	uint32_t now_s = seconds_of(p);
 	uint32_t place;
-	enum device_rc rc = device_find(s, p->env.worker, hash, now_s, registered, &place);
+	enum device_rc rc =
+		device_find(s, p->env.worker, hash, DEVICE_PLACE_NONE, now_s, registered, &place);
 
 	devices_count(p, rc);
 	if (rc == DEVICE_NO_ROOM) {

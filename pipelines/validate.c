@@ -253,6 +253,7 @@ static double limit_of(const struct profile_field *f, enum alert_kind k, bool ra
 	}
 }
 
+// `k` has begun, or ended.
 static bool
 tell(struct trial *t,
      const struct profile_field *f,
@@ -277,8 +278,7 @@ tell(struct trial *t,
 		.arrival_ns = m->rx_wall_ns,
 		.rx_ns = m->rx_ns,
 	};
-	if (k == ALERT_NONE)
-		return true;
+
 	if (!alert_send(t->p, &a))
 		return false;
 	uint16_t number = (uint16_t)(f - m->profile->fields);
@@ -307,10 +307,10 @@ static bool judge_sample(
 		return true;
 	struct field_judgement j = field_sample(f, state, &sample, clock_ns(t) / 1000000);
 	// What could not be told has not happened: the next sample tries again.
-	if (!tell(t, f, &sample, j.z, j.cleared, false)) {
+	if (j.cleared != ALERT_NONE && !tell(t, f, &sample, j.z, j.cleared, false)) {
 		state->raised = j.cleared;
 		state->waiting = j.raised;
-	} else if (!tell(t, f, &sample, j.z, j.raised, true)) {
+	} else if (j.raised != ALERT_NONE && !tell(t, f, &sample, j.z, j.raised, true)) {
 		state->raised = ALERT_NONE;
 		state->waiting = j.raised;
 	}

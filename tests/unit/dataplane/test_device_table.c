@@ -587,7 +587,7 @@ static void the_account_is_what_becomes_resident(void **) {
 		struct channel_device d = device(name, DEVICE_ACTIVE);
 		assert_int_equal(device_table_apply(table, &d, 1), 0);
 		device_hash(states, view_of(name, d.name_len), hash);
-		device_find(states, 0, hash, i / 1000, true, &place);
+		device_find(states, 0, hash, DEVICE_PLACE_NONE, i / 1000, true, &place);
 	}
 	size_t grown = resident_bytes() - before;
 	size_t account = device_table_bytes(table) + states->bytes;

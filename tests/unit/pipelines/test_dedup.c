@@ -27,7 +27,7 @@ static int setup(void **state) {
 	if (device_states_create(16, 1, ENTRIES, 0, secret, &o.s) != 0)
 		return -1;
 	device_hash(o.s, VIEW_LITERAL("dev"), hash);
-	device_find(o.s, 0, hash, 1, false, &o.place);
+	device_find(o.s, 0, hash, DEVICE_PLACE_NONE, 1, false, &o.place);
 	*state = &o;
 	return 0;
 }

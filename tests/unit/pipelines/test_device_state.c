@@ -32,7 +32,9 @@ look(struct device_states *s, uint32_t n, uint32_t now_s, bool registered, uint3
 	uint64_t hash[2];
 
 	name_hash(s, n, hash);
-	return device_find(s, device_home(s, hash), hash, now_s, registered, place);
+	return device_find(
+		s, device_home(s, hash), hash, DEVICE_PLACE_NONE, now_s, registered, place
+	);
 }
 
 static void the_long_hash_is_two_different_halves(void **) {
@@ -82,6 +84,30 @@ static void as_many_as_asked_for_fit(void **) {
 		assert_true(evicted <= 50000 / 100); // filled to the last place, one in a hundred
 		device_states_destroy(s);
 	}
+}
+
+static void a_likely_place_is_only_a_hint(void **) {
+	struct device_states *s = create(1000, 1);
+	uint32_t place, again, right = 0;
+	uint64_t hash[2];
+
+	for (uint32_t n = 0; n < 900; n++)
+		assert_int_equal(look(s, n, 5, false, &place), DEVICE_NEW);
+	for (uint32_t n = 0; n < 900; n++) {
+		look(s, n, 5, false, &place);
+		name_hash(s, n, hash);
+		uint32_t likely = device_prefetch_head(s, hash);
+		right += likely == place;
+		assert_int_equal(device_find(s, 0, hash, likely, 6, false, &again), DEVICE_HERE);
+		assert_int_equal(again, place);
+		// The place of somebody else.
+		assert_int_equal(device_find(s, 0, hash, place ^ 1, 6, false, &again), DEVICE_HERE);
+		assert_int_equal(again, place);
+	}
+	assert_true(right > 890);
+	name_hash(s, 5000, hash);
+	assert_int_equal(device_prefetch_head(s, hash), DEVICE_PLACE_NONE);
+	device_states_destroy(s);
 }
 
 static void who_was_heard_of_least_recently_goes_first(void **) {
@@ -156,16 +182,29 @@ static void only_the_owner_sees_a_device(void **) {
 	name_hash(s, 3, hash);
 	uint16_t home = device_home(s, hash);
 	uint16_t other = (home + 1) % 4;
-	assert_int_equal(device_find(s, other, hash, 1, false, &place), DEVICE_AWAY);
-	assert_int_equal(device_find(s, home, hash, 1, false, &place), DEVICE_NEW);
-	assert_int_equal(device_find(s, other, hash, 1, false, &again), DEVICE_AWAY);
+	assert_int_equal(
+		device_find(s, other, hash, DEVICE_PLACE_NONE, 1, false, &place), DEVICE_AWAY
+	);
+	assert_int_equal(
+		device_find(s, home, hash, DEVICE_PLACE_NONE, 1, false, &place), DEVICE_NEW
+	);
+	assert_int_equal(
+		device_find(s, other, hash, DEVICE_PLACE_NONE, 1, false, &again), DEVICE_AWAY
+	);
 	device_give(s, place, other);
 	assert_int_equal(device_owner(s, place), other);
-	assert_int_equal(device_find(s, other, hash, 1, false, &again), DEVICE_HERE);
+	assert_int_equal(
+		device_find(s, other, hash, DEVICE_PLACE_NONE, 1, false, &again), DEVICE_HERE
+	);
 	assert_int_equal(again, place);
-	assert_int_equal(device_find(s, home, hash, 1, false, &again), DEVICE_AWAY);
+	assert_int_equal(
+		device_find(s, home, hash, DEVICE_PLACE_NONE, 1, false, &again), DEVICE_AWAY
+	);
 	assert_int_equal(again, place); // the home knows where it is
-	assert_int_equal(device_find(s, (home + 2) % 4, hash, 1, false, &again), DEVICE_AWAY);
+	assert_int_equal(
+		device_find(s, (home + 2) % 4, hash, DEVICE_PLACE_NONE, 1, false, &again),
+		DEVICE_AWAY
+	);
 	device_states_destroy(s);
 }
 
@@ -227,6 +266,7 @@ int main(void) {
 		cmocka_unit_test(the_long_hash_is_two_different_halves),
 		cmocka_unit_test(a_device_keeps_its_place_and_what_is_in_it),
 		cmocka_unit_test(as_many_as_asked_for_fit),
+		cmocka_unit_test(a_likely_place_is_only_a_hint),
 		cmocka_unit_test(who_was_heard_of_least_recently_goes_first),
 		cmocka_unit_test(registered_pending_and_busy_devices_stay),
 		cmocka_unit_test(an_unregistered_one_goes_before_a_registered_one),
