@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#define REQUESTS 10000
+#define REQUESTS 9600 // whole bursts
 
 struct load {
 	struct coap_server *server;
@@ -19,7 +19,6 @@ struct load {
 static const struct profile profile = {.separate = true};
 static const struct config_listener listener =
 	{.auth = AUTH_NONE, .format = PAYLOAD_JSON, .profile = &profile};
-static struct flow_key key = {.remote = {10}, .remote_port = 4000, .family = 4};
 static struct ledger_messages ledger;
 static struct coap_server *server;
 static uint16_t mid;
@@ -53,22 +52,39 @@ static void parse(void *input) {
 	}
 }
 
+static void make(const struct load *l, struct flow_key *key, uint8_t *bytes) {
+	memcpy(bytes, l->bytes, l->len);
+	if (!l->copies)
+		mid++;
+	*key = (struct flow_key) {.remote = {10}, .family = 4};
+	key->remote_port = l->copies ? 1 : (uint16_t)(1024 + mid % 1000);
+	bytes[2] = (uint8_t)(mid >> 8);
+	bytes[3] = (uint8_t)mid;
+}
+
 // 1,000 endpoints in turn, so that message ids do not come round within the lifetime.
 static void serve(void *input) {
-	struct load *l = input;
-	uint8_t copy[256];
-	const struct datagram d = {
-		.bytes = copy, .len = l->len, .key = &key, .listener = &listener, .now_ns = now_ns
-	};
+	static struct flow_key keys[COAP_AHEAD_MAX];
+	static uint8_t bytes[COAP_AHEAD_MAX][256];
+	const struct load *l = input;
 
-	for (uint32_t i = 0; i < REQUESTS; i++) {
-		memcpy(copy, l->bytes, l->len);
-		if (!l->copies)
-			mid++;
-		key.remote_port = l->copies ? 1 : (uint16_t)(1024 + mid % 1000);
-		copy[2] = (uint8_t)(mid >> 8);
-		copy[3] = (uint8_t)mid;
-		coap_input(server, &d);
+	for (uint32_t done = 0; done < REQUESTS; done += COAP_AHEAD_MAX) {
+		coap_ahead_begin(server);
+		for (uint32_t i = 0; i < COAP_AHEAD_MAX; i++) {
+			make(l, &keys[i], bytes[i]);
+			coap_ahead(server, &keys[i], view_of(bytes[i], l->len));
+		}
+		coap_ahead_end(server);
+		for (uint32_t i = 0; i < COAP_AHEAD_MAX; i++) {
+			const struct datagram d = {
+				.bytes = bytes[i],
+				.len = l->len,
+				.key = &keys[i],
+				.listener = &listener,
+				.now_ns = now_ns,
+			};
+			coap_input(server, &d);
+		}
 	}
 	now_ns += 300ull * 1000000000;
 	coap_poll(server, now_ns);

@@ -282,8 +282,13 @@ static bool frame_elsewhere(struct adapters *a, struct rte_mbuf *m, const struct
 }
 
 // True if `m` stays until the pipeline has run.
-static bool
-datagram_input(struct adapters *a, struct rte_mbuf *m, uint64_t now_ns, int64_t wall_ns) {
+static bool datagram_input(
+	struct adapters *a,
+	struct rte_mbuf *m,
+	const struct config_listener *listener,
+	uint64_t now_ns,
+	int64_t wall_ns
+) {
 	struct worker *w = a->worker;
 	const struct packet *p = packet_of(m);
 	// A reassembled datagram is copied into the worker's buffer, which holds one at a time: the
@@ -293,7 +298,7 @@ datagram_input(struct adapters *a, struct rte_mbuf *m, uint64_t now_ns, int64_t 
 		.len = p->payload_len,
 		.key = &p->key,
 		.path = net_path_of(m),
-		.listener = listener_lookup(a->listeners, &p->key),
+		.listener = listener,
 		.multicast = p->flags & PACKET_LOCAL_MULTICAST,
 		.now_ns = now_ns,
 		.wall_ns = wall_ns,
@@ -364,6 +369,35 @@ static void mirror_input(struct adapters *a, struct rte_mbuf *m) {
 	mirror_mqtt_input(a->mirror, &p->key, view_of(tcp, len), a->now_ns, a->wall_ns);
 }
 
+// Which listeners the datagrams of a burst are for, and what their adapters want to know before.
+static void look_ahead(
+	struct adapters *a,
+	struct rte_mbuf **packets,
+	unsigned count,
+	const struct config_listener **listeners
+) {
+	if (a->coap != nullptr)
+		coap_ahead_begin(a->coap);
+	for (unsigned i = 0; i < count; i++) {
+		const struct packet *p = packet_of(packets[i]);
+		if (p->key.protocol != IPPROTO_UDP)
+			continue;
+		listeners[i] = listener_lookup(a->listeners, &p->key);
+		if (a->coap != nullptr && listeners[i] != nullptr
+		    && listeners[i]->protocol == LISTEN_COAP && packets[i]->nb_segs == 1)
+			coap_ahead(
+				a->coap,
+				&p->key,
+				view_of(rte_pktmbuf_mtod_offset(
+						packets[i], void *, p->payload_offset
+					),
+					p->payload_len)
+			);
+	}
+	if (a->coap != nullptr)
+		coap_ahead_end(a->coap);
+}
+
 void adapters_input(
 	struct adapters *a,
 	struct rte_mbuf **packets,
@@ -371,17 +405,19 @@ void adapters_input(
 	uint64_t now_ns,
 	int64_t wall_ns
 ) {
+	const struct config_listener *listeners[WORKER_BURST];
 	struct rte_mbuf *held[WORKER_BURST];
 	unsigned n = 0;
 
 	a->now_ns = now_ns;
 	a->wall_ns = wall_ns;
+	look_ahead(a, packets, count, listeners);
 	if (a->mqtt != nullptr)
 		mqtt_adapter_begin(a->mqtt, now_ns, wall_ns);
 	for (unsigned i = 0; i < count; i++) {
 		struct rte_mbuf *m = packets[i];
 		if (packet_of(m)->key.protocol == IPPROTO_UDP) {
-			if (datagram_input(a, m, now_ns, wall_ns))
+			if (datagram_input(a, m, listeners[i], now_ns, wall_ns))
 				held[n++] = m;
 		} else if (!a->worker->ports[packet_of(m)->port].net.transmits) {
 			mirror_input(a, m);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/coap/exchange.h"
+#include "dataplane/pages.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
 // How many pending entries an insertion moves out of its way before it takes one of them.
 #define ROTATIONS_MAX 16
@@ -10,9 +10,9 @@
 
 int exchange_table_init(struct exchange_table *t, uint32_t capacity) {
 	*t = (struct exchange_table) {.capacity = capacity > 0 ? capacity : 1};
-	t->ring = calloc(t->capacity, sizeof(*t->ring));
-	t->heads = calloc(t->capacity, sizeof(*t->heads));
-	t->next = calloc(t->capacity, sizeof(*t->next));
+	t->ring = pages_map(t->capacity * sizeof(*t->ring), "sluice coap exchanges", false);
+	t->heads = pages_map(t->capacity * sizeof(*t->heads), "sluice coap heads", false);
+	t->next = pages_map(t->capacity * sizeof(*t->next), "sluice coap chains", false);
 	if (t->ring == nullptr || t->heads == nullptr || t->next == nullptr) {
 		exchange_table_fini(t);
 		return -ENOMEM;
@@ -21,9 +21,9 @@ int exchange_table_init(struct exchange_table *t, uint32_t capacity) {
 }
 
 void exchange_table_fini(struct exchange_table *t) {
-	free(t->ring);
-	free(t->heads);
-	free(t->next);
+	pages_unmap(t->ring, t->capacity * sizeof(*t->ring));
+	pages_unmap(t->heads, t->capacity * sizeof(*t->heads));
+	pages_unmap(t->next, t->capacity * sizeof(*t->next));
 	*t = (struct exchange_table) {0};
 }
 
@@ -36,6 +36,25 @@ static struct exchange *find(const struct exchange_table *t, uint64_t key) {
 		if (t->ring[i - 1].key == key)
 			return &t->ring[i - 1];
 	return nullptr;
+}
+
+void exchange_prefetch_head(const struct exchange_table *t, uint64_t key) {
+	__builtin_prefetch(head_of(t, key), 1);
+}
+
+void exchange_prefetch_entry(const struct exchange_table *t, uint64_t key) {
+	uint32_t i = *head_of(t, key);
+
+	if (i != 0)
+		__builtin_prefetch(&t->ring[i - 1]);
+}
+
+uint32_t exchange_place(const struct exchange_table *t, const struct exchange *e) {
+	return (uint32_t)(e - t->ring);
+}
+
+struct exchange *exchange_at(const struct exchange_table *t, uint32_t place, uint64_t key) {
+	return place < t->capacity && t->ring[place].key == key ? &t->ring[place] : nullptr;
 }
 
 static uint16_t age_of(const struct exchange *e, uint32_t now_s) {
@@ -75,6 +94,7 @@ static void oldest_remove(struct exchange_table *t) {
 	while (*link != t->oldest + 1)
 		link = &t->next[*link - 1];
 	*link = t->next[t->oldest];
+	t->ring[t->oldest].key = 0; // exchange_at() must not find what has moved
 	t->oldest = t->oldest + 1 == t->capacity ? 0 : t->oldest + 1;
 	t->count--;
 }

@@ -51,6 +51,16 @@ void exchange_table_fini(struct exchange_table *t);
 // NULL if unknown or past its lifetime. Valid until the next insert or expire.
 struct exchange *exchange_lookup(struct exchange_table *t, uint64_t key, uint32_t now_s);
 
+// For a lookup some requests later: first the chain's head, then, when that has come, the entry it
+// names.
+void exchange_prefetch_head(const struct exchange_table *t, uint64_t key);
+void exchange_prefetch_entry(const struct exchange_table *t, uint64_t key);
+
+// Where an entry stands. It may be moved, so exchange_at() looks whether it still does: NULL if
+// not.
+uint32_t exchange_place(const struct exchange_table *t, const struct exchange *e);
+struct exchange *exchange_at(const struct exchange_table *t, uint32_t place, uint64_t key);
+
 // A new pending entry; one with the same key is taken over.
 struct exchange *exchange_insert(
 	struct exchange_table *t,

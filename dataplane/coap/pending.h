@@ -35,6 +35,7 @@ enum pending_state : uint8_t {
 
 struct pending {
 	uint64_t exchange; // key in the exchange table
+	uint32_t exchange_place; // and where that entry stood at first
 	uint64_t due_ns; // of its timer; 0 = none
 	struct flow_key key;
 	struct view diagnostic; // static text, for retransmissions too

@@ -354,6 +354,7 @@ static void hand_over(struct coap_server *s, struct coap_exchange *x, struct mes
 	if (p != nullptr) {
 		bool separate = m->profile == nullptr || m->profile->separate;
 		pending_fill(s, p, x, separate);
+		p->exchange_place = exchange_place(&s->exchanges, e);
 		m->token = pending_index(&s->pending, p);
 	} else {
 		e->state = EXCHANGE_DONE;

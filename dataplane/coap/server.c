@@ -62,6 +62,44 @@ void coap_use(struct coap_server *s, const struct config *c) {
 	s->uploads.timeout_ns = c->coap.upload_timeout_ms * NANOS_PER_MS;
 }
 
+void coap_ahead_begin(struct coap_server *s) {
+	s->ahead_count = 0;
+	s->ahead_next = 0;
+}
+
+void coap_ahead(struct coap_server *s, const struct flow_key *key, struct view datagram) {
+	struct coap_ahead *a = &s->ahead[s->ahead_count];
+
+	if (s->ahead_count == COAP_AHEAD_MAX || datagram.len < COAP_HEADER_BYTES)
+		return;
+	a->key = key;
+	a->mid = (uint16_t)(datagram.p[2] << 8 | datagram.p[3]);
+	a->endpoint = coap_endpoint(s, key);
+	a->exchange = exchange_key(s, a->endpoint, a->mid);
+	exchange_prefetch_head(&s->exchanges, a->exchange);
+	s->ahead_count++;
+}
+
+void coap_ahead_end(struct coap_server *s) {
+	for (uint32_t i = 0; i < s->ahead_count; i++)
+		exchange_prefetch_entry(&s->exchanges, s->ahead[i].exchange);
+}
+
+// Endpoint and exchange of a request, announced or not.
+static void exchange_name(struct coap_server *s, struct coap_exchange *x) {
+	for (; s->ahead_next < s->ahead_count; s->ahead_next++) {
+		const struct coap_ahead *a = &s->ahead[s->ahead_next];
+		if (a->key != x->d->key || a->mid != x->m.mid)
+			continue;
+		s->ahead_next++;
+		x->endpoint = a->endpoint;
+		x->key = a->exchange;
+		return;
+	}
+	x->endpoint = coap_endpoint(s, x->d->key);
+	x->key = exchange_key(s, x->endpoint, x->m.mid);
+}
+
 // Section 4.2 and 4.5: what a copy of a message gets.
 static void
 copy_input(struct coap_server *s, const struct coap_exchange *x, const struct exchange *e) {
@@ -89,7 +127,7 @@ copy_input(struct coap_server *s, const struct coap_exchange *x, const struct ex
 
 static void
 request_input(struct coap_server *s, const struct datagram *d, const struct coap_message *m) {
-	struct coap_exchange x = {.d = d, .m = *m, .endpoint = coap_endpoint(s, d->key)};
+	struct coap_exchange x = {.d = d, .m = *m};
 
 	// Section 8.1: a group is never asked for a confirmation.
 	if (d->multicast) {
@@ -99,7 +137,7 @@ request_input(struct coap_server *s, const struct datagram *d, const struct coap
 			return;
 		}
 	}
-	x.key = exchange_key(s, x.endpoint, m->mid);
+	exchange_name(s, &x);
 	// Everything behind the first byte: code, message id, token, options, payload.
 	x.seq = siphash13(s->env.adapter.identity, d->bytes + 1, d->len - 1);
 	const struct exchange *e = exchange_lookup(&s->exchanges, x.key, seconds_of(s->now_ns));
@@ -166,8 +204,10 @@ void coap_input(struct coap_server *s, const struct datagram *d) {
 
 // NULL if the entry had to make room meanwhile, or names another message by now.
 static struct exchange *exchange_of(struct coap_server *s, const struct pending *p) {
-	struct exchange *e = exchange_lookup(&s->exchanges, p->exchange, seconds_of(s->now_ns));
+	struct exchange *e = exchange_at(&s->exchanges, p->exchange_place, p->exchange);
 
+	if (e == nullptr)
+		e = exchange_lookup(&s->exchanges, p->exchange, seconds_of(s->now_ns));
 	return e != nullptr && e->fingerprint == p->fingerprint ? e : nullptr;
 }
 

@@ -86,6 +86,14 @@ void coap_destroy(struct coap_server *s); // accepts NULL
 // Between bursts: use this generation's delays and limits; table sizes stay.
 void coap_use(struct coap_server *s, const struct config *c);
 
+// Before the datagrams of a burst: which ones are coming, in order, so that what is known of their
+// exchanges is on its way into the cache when coap_input() asks. A hint; what was announced and
+// never came is passed over. `key` must be the very one that the datagram will have.
+#define COAP_AHEAD_MAX 32
+void coap_ahead_begin(struct coap_server *s);
+void coap_ahead(struct coap_server *s, const struct flow_key *key, struct view datagram);
+void coap_ahead_end(struct coap_server *s);
+
 void coap_input(struct coap_server *s, const struct datagram *d);
 
 // pipeline_env.adapters[TRANSPORT_COAP].done, with the server as adapter.

@@ -22,8 +22,17 @@
 #define NO_RESPONSE_4XX 0x08
 #define NO_RESPONSE_5XX 0x10
 
+// A datagram of the burst that is about to come in.
+struct coap_ahead {
+	const struct flow_key *key;
+	uint64_t endpoint, exchange;
+	uint16_t mid;
+};
+
 struct coap_server {
 	struct coap_env env;
+	struct coap_ahead ahead[COAP_AHEAD_MAX];
+	uint32_t ahead_count, ahead_next;
 	struct exchange_table exchanges;
 	struct pending_table pending;
 	struct uploads uploads;

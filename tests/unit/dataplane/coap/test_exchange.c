@@ -66,6 +66,25 @@ static void when_full_the_oldest_completed_goes_first(void **) {
 	exchange_table_fini(&t);
 }
 
+// A place is a hint: an entry that has moved, or has gone, is not found where it stood.
+static void an_entry_is_found_at_its_place_until_it_moves(void **) {
+	struct exchange_table t;
+
+	assert_int_equal(exchange_table_init(&t, 4), 0);
+	uint32_t place = exchange_place(&t, exchange_insert(&t, key_of(0), 0, true, 1));
+	assert_ptr_equal(exchange_at(&t, place, key_of(0)), exchange_lookup(&t, key_of(0), 1));
+	assert_null(exchange_at(&t, place, key_of(1)));
+	assert_null(exchange_at(&t, 4, key_of(0)));
+	done(exchange_insert(&t, key_of(1), 1, true, 100), 68);
+	exchange_expire(&t, 1 + EXCHANGE_LIFETIME_S, 1); // still pending: it goes to the end
+	struct exchange *moved = exchange_lookup(&t, key_of(0), 5);
+	assert_non_null(moved);
+	assert_int_not_equal(exchange_place(&t, moved), place);
+	assert_null(exchange_at(&t, place, key_of(0)));
+	assert_ptr_equal(exchange_at(&t, exchange_place(&t, moved), key_of(0)), moved);
+	exchange_table_fini(&t);
+}
+
 static void when_all_are_pending_one_goes_and_is_counted(void **) {
 	struct exchange_table t;
 
@@ -140,6 +159,7 @@ int main(void) {
 		cmocka_unit_test(rfc7252_4_8_2_lifetimes),
 		cmocka_unit_test(a_pending_entry_outlives_its_lifetime),
 		cmocka_unit_test(when_full_the_oldest_completed_goes_first),
+		cmocka_unit_test(an_entry_is_found_at_its_place_until_it_moves),
 		cmocka_unit_test(when_all_are_pending_one_goes_and_is_counted),
 		cmocka_unit_test(a_message_id_used_again_takes_the_entry_over),
 		cmocka_unit_test(random_operations_agree_with_a_naive_table),
