@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Records per second from the wire to Kafka's acknowledgement, one record per message, per core of
-CPU time of the whole of sluiced: worker, egress, librdkafka's threads and housekeeping.
+"""Records per second from the wire to Kafka's acknowledgement, one record per message and packed with
+lz4, per core of CPU time of the whole of sluiced: worker, egress, librdkafka's threads and housekeeping.
 
-bench/nic_to_kafka.py [--seconds S] [--rate PPS]... [--traffic KIND] [--only mock|kafka]
+bench/nic_to_kafka.py [--seconds S] [--rate PPS]... [--pack N]... [--traffic KIND] [--only mock|kafka]
                                                        (root; inside appliance/in-root)
 
 sluice-gen sends at each rate over memif; the worker sleeps when nothing comes (adaptive polling), so
@@ -72,10 +72,10 @@ def shares(before, after):
     return ", ".join(f"{kind} {100 * s / total:.0f} %" for kind, s in kinds.items())
 
 
-def measure(broker, kind, rate, seconds):
+def measure(broker, kind, rate, seconds, pack):
     with tempfile.TemporaryDirectory() as run, broker(run) as brokers:
         device = rig.memif(run, "server", rig.MEMIF_MAC)
-        text = rig.configuration(run, device, sink="kafka", brokers=brokers, polling="adaptive")
+        text = rig.configuration(run, device, sink="kafka", brokers=brokers, polling="adaptive", pack=pack)
         with rig.Sluiced(run, text) as s:
             before, threads = s.next_status()
             sent = rig.generate(rig.memif(run, "client"), "--traffic", kind, "--target", rig.TARGET,
@@ -85,7 +85,8 @@ def measure(broker, kind, rate, seconds):
         cpu = (s.after["cpu_ns"] - before["cpu_ns"]) / 1e9
         delivered = udp["records"]["delivered"]
         shed = sum(udp["messages"]["shed"].values())
-        print(f"{broker.__name__:<6} {kind} at {rate:>7}/s: {delivered / sent['seconds'] / 1e3:7.1f} k acknowledged/s"
+        packed = f"packed by {pack}, lz4" if pack > 1 else "single"
+        print(f"{broker.__name__:<6} {kind} {packed:<18} at {rate:>7}/s: {delivered / sent['seconds'] / 1e3:7.1f} k acknowledged/s"
               f"  {delivered / cpu / 1e6:6.3f} M records per CPU s  shed {shed / max(1, udp['messages']['received']):6.1%}"
               f"  {rig.ledger(s)}  ({shares(threads, threads_after)})", flush=True)
 
@@ -94,15 +95,16 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=int, default=4)
     parser.add_argument("--rate", type=int, action="append")
+    parser.add_argument("--pack", type=int, action="append")
     parser.add_argument("--traffic", choices=list(rig.PORTS), default="json")
     parser.add_argument("--only", choices=["mock", "kafka"])
     options = parser.parse_args()
-    print(f"input: 1000 devices, one reading per frame, one record per message, ack from all replicas (one), "
-          f"{options.seconds} s per line")
+    print(f"input: 1000 devices, one reading per frame, ack from all replicas (one), {options.seconds} s per line")
     for broker in (mock, kafka):
         if options.only in (None, broker.__name__):
-            for rate in options.rate or [100000, 300000, 600000]:
-                measure(broker, options.traffic, rate, options.seconds)
+            for pack in options.pack or [1, 500]:
+                for rate in options.rate or [100000, 300000, 600000]:
+                    measure(broker, options.traffic, rate, options.seconds, pack)
     rig.finish()
 
 

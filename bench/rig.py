@@ -28,7 +28,7 @@ def memif(run, role, mac=None):
             + (f",mac={mac}" if mac else ""))
 
 
-def configuration(run, device, sink="discard", brokers="embedded", polling="busy"):
+def configuration(run, device, sink="discard", brokers="embedded", polling="busy", pack=1):
     import yaml
     lab = yaml.safe_load((TOP / "config" / "sluice.yaml").read_text())
     profile = {"line": "line", "raw": "by-address"}
@@ -42,10 +42,11 @@ def configuration(run, device, sink="discard", brokers="embedded", polling="busy
         "profiles": [p for p in lab["profiles"] if p["name"] in ("by-path", "line", "by-field")]
         + [{"name": "by-address", "device": {"from": "address"}, "route": "telemetry"}],
         "topics": [{"name": "telemetry", "partitions": 4}, {"name": "dead-letter", "partitions": 1}],
-        "routes": [{"name": "telemetry", "topic": "telemetry", "ack": "kafka", "encoding": "json"}],
+        "routes": [{"name": "telemetry", "topic": "telemetry", "ack": "kafka", "encoding": "json", "pack": pack}],
         "coap": {"exchanges": 2000000},
         "egress": {"sink": sink},
-        "kafka": {"brokers": brokers, "dead_letter_topic": "dead-letter", "accept_weak_topic": True},
+        "kafka": {"brokers": brokers, "dead_letter_topic": "dead-letter", "accept_weak_topic": True,
+                  "compression": "lz4" if pack > 1 else "none"},
     })
 
 
