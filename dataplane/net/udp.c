@@ -8,7 +8,9 @@
 #include <rte_tcp.h>
 #include <rte_udp.h>
 
+#include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 bool l4_checksum_good(
 	struct net *n,
@@ -29,6 +31,23 @@ bool l4_checksum_good(
 	}
 	uint32_t pseudo = checksum_pseudo(addresses, p->key.family, p->key.protocol, l4_len);
 	return checksum_good(m, p->l4_offset, l4_len, pseudo);
+}
+
+// The rest of the key, in one store: it is hashed next, in words.
+static void ports_set(struct packet *p, rte_be16_t remote, rte_be16_t local) {
+	struct flow_key *key = &p->key;
+	uint64_t tail = rte_be_to_cpu_16(remote) | (uint64_t)rte_be_to_cpu_16(local) << 16
+		| (uint64_t)key->realm << 32 | (uint64_t)key->family << 48
+		| (uint64_t)key->protocol << 56;
+
+	static_assert(RTE_BYTE_ORDER == RTE_LITTLE_ENDIAN);
+	static_assert(
+		offsetof(struct flow_key, local_port) == offsetof(struct flow_key, remote_port) + 2
+		&& offsetof(struct flow_key, realm) == offsetof(struct flow_key, remote_port) + 4
+		&& offsetof(struct flow_key, family) == offsetof(struct flow_key, remote_port) + 6
+		&& offsetof(struct flow_key, protocol) == offsetof(struct flow_key, remote_port) + 7
+	);
+	memcpy(&key->remote_port, &tail, sizeof(tail));
 }
 
 // Source and destination address as they stand in the header.
@@ -56,8 +75,7 @@ enum drop_reason udp_input(struct net *n, struct rte_mbuf *m, uint32_t l4_len, b
 	if (h->dgram_cksum != 0 && !l4_checksum_good(n, m, addresses_of(m), len, software))
 		return DROP_UDP_CHECKSUM;
 
-	p->key.remote_port = rte_be_to_cpu_16(h->src_port);
-	p->key.local_port = rte_be_to_cpu_16(h->dst_port);
+	ports_set(p, h->src_port, h->dst_port);
 	p->payload_offset = p->l4_offset + sizeof(*h);
 	p->payload_len = len - sizeof(*h);
 	return steer(n, m, !software);
@@ -77,8 +95,7 @@ enum drop_reason tcp_segment(struct net *n, struct rte_mbuf *m, uint32_t l4_len,
 	if (!l4_checksum_good(n, m, addresses_of(m), l4_len, software))
 		return DROP_TCP_CHECKSUM;
 
-	p->key.remote_port = rte_be_to_cpu_16(h->src_port);
-	p->key.local_port = rte_be_to_cpu_16(h->dst_port);
+	ports_set(p, h->src_port, h->dst_port);
 	p->payload_offset = (uint16_t)(p->l4_offset + header);
 	p->payload_len = (uint16_t)(l4_len - header);
 	return steer(n, m, !software);

@@ -227,49 +227,60 @@ static void input_one(struct tcp *t, const struct tcp_segment_in *in, uint64_t h
 		listen_input(t, in, &s, hash);
 }
 
-#define CHUNK_AHEAD 8 // segments between the prefetch of a chunk and its use
+// A segment's misses are hidden behind the work on those before it: so many segments lie between
+// the prefetch of its bucket, of its control block, of what it has in flight, and its turn. Fetched
+// all at once they would wait for each other: a core has some 20 misses under way at most.
+#define BUCKET_AHEAD 16
+#define BLOCK_AHEAD 8
+#define CHUNK_AHEAD 4
+static_assert(BUCKET_AHEAD > BLOCK_AHEAD && BLOCK_AHEAD > CHUNK_AHEAD);
 
-// The control block is cached by now: fetch the bytes that this segment's ACK will free.
-static void prefetch_chunk(const struct tcp *t, uint32_t index) {
+struct ahead {
+	uint64_t hash;
+	uint32_t candidate; // for its control block; 0: not in its first bucket
+};
+
+static void prefetch_block(const struct tcp *t, uint32_t index) {
 	const struct tcb *c = &t->tcbs[index];
 
-	if (index != 0 && c->state != TCP_FREE && c->tx_head != 0)
-		__builtin_prefetch(chunk_at(t, c->tx_head));
-}
-
-static void prefetch_block(const struct tcb *c) {
 	__builtin_prefetch(c);
 	__builtin_prefetch(&c->timer);
 	__builtin_prefetch(&c->snd_wl1);
 }
 
-// Passes over the batch hide the misses of a connection: its bucket, its control block, what it
-// has in flight.
-static void input_batch(struct tcp *t, const struct tcp_segment_in *segments, unsigned n) {
-	uint64_t hash[TCP_BATCH];
-	uint32_t candidate[TCP_BATCH];
-	unsigned absent[TCP_BATCH], absent_count = 0; // not in their first bucket
+// The control block is cached by now: fetch the bytes that this segment's ACK will free. One that
+// was not in its first bucket is late by this much.
+static void prefetch_chunk(const struct tcp *t, struct ahead *a) {
+	if (a->candidate == 0) {
+		a->candidate = flow_table_second(&t->flows, a->hash);
+		prefetch_block(t, a->candidate);
+		return;
+	}
+	const struct tcb *c = &t->tcbs[a->candidate];
+	if (c->state != TCP_FREE && c->tx_head != 0)
+		__builtin_prefetch(chunk_at(t, c->tx_head));
+}
 
-	for (unsigned i = 0; i < n; i++) {
-		hash[i] = segments[i].hash != 0 ? segments[i].hash : key_hash(t, segments[i].key);
-		flow_table_prefetch(&t->flows, hash[i]);
-	}
-	for (unsigned i = 0; i < n; i++) {
-		candidate[i] = flow_table_first(&t->flows, hash[i]);
-		if (candidate[i] != 0)
-			prefetch_block(&t->tcbs[candidate[i]]);
-		else
-			absent[absent_count++] = i;
-	}
-	for (unsigned k = 0; k < absent_count; k++) {
-		unsigned i = absent[k];
-		candidate[i] = flow_table_second(&t->flows, hash[i]);
-		prefetch_block(&t->tcbs[candidate[i]]);
-	}
-	for (unsigned i = 0; i < n; i++) {
-		if (i + CHUNK_AHEAD < n)
-			prefetch_chunk(t, candidate[i + CHUNK_AHEAD]);
-		input_one(t, &segments[i], hash[i]);
+static void input_batch(struct tcp *t, const struct tcp_segment_in *segments, unsigned n) {
+	struct ahead ahead[TCP_BATCH];
+
+	for (unsigned k = 0; k < n + BUCKET_AHEAD; k++) {
+		unsigned block = k - (BUCKET_AHEAD - BLOCK_AHEAD); // wraps round below 0
+		unsigned chunk = k - (BUCKET_AHEAD - CHUNK_AHEAD);
+		if (k < n) {
+			const struct tcp_segment_in *in = &segments[k];
+			ahead[k].hash = in->hash != 0 ? in->hash : key_hash(t, in->key);
+			flow_table_prefetch(&t->flows, ahead[k].hash);
+		}
+		if (block < n) {
+			ahead[block].candidate = flow_table_first(&t->flows, ahead[block].hash);
+			if (ahead[block].candidate != 0)
+				prefetch_block(t, ahead[block].candidate);
+		}
+		if (chunk < n)
+			prefetch_chunk(t, &ahead[chunk]);
+		if (k >= BUCKET_AHEAD)
+			input_one(t, &segments[k - BUCKET_AHEAD], ahead[k - BUCKET_AHEAD].hash);
 	}
 }
 

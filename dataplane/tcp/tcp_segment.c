@@ -105,14 +105,18 @@ segment_parse(const uint8_t *bytes, uint32_t len, struct segment *out, bool *bad
 	return TCP_RX_SEGMENTS;
 }
 
+static void put_be64(uint8_t *out, uint64_t v) {
+	if (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
+		v = __builtin_bswap64(v);
+	memcpy(out, &v, sizeof(v));
+}
+
+// In words, as the checksum will read it: a load that is wider than the stores before it waits.
 uint32_t segment_write(uint8_t *out, const struct flow_key *key, const struct segment_header *h) {
-	put_be16(out, key->local_port);
-	put_be16(out + 2, key->remote_port);
-	put_be32(out + 4, h->seq);
-	put_be32(out + 8, h->ack);
-	out[12] = (uint8_t)((TCP_HEADER_BYTES + h->option_bytes) / 4 << 4);
-	out[13] = h->flags;
-	put_be16(out + 14, h->window);
+	uint32_t offset = (uint32_t)(TCP_HEADER_BYTES + h->option_bytes) / 4 << 28;
+
+	put_be64(out, (uint64_t)key->local_port << 48 | (uint64_t)key->remote_port << 32 | h->seq);
+	put_be64(out + 8, (uint64_t)h->ack << 32 | offset | (uint32_t)h->flags << 16 | h->window);
 	put_be32(out + 16, 0);
 	memcpy(out + TCP_HEADER_BYTES, h->options, h->option_bytes);
 	return TCP_HEADER_BYTES + h->option_bytes;
