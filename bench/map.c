@@ -84,7 +84,7 @@ static void run_both(void *) {
 	for (int i = 0; i < REPEAT; i++) {
 		if (decode_burst(decoder, &burst, 0) != BURST)
 			exit(1);
-		map_burst(&burst, 0, BURST);
+		map_burst(&burst, 0, BURST, nullptr);
 	}
 }
 
@@ -93,7 +93,7 @@ static void run_select(void *path) {
 	struct view v = view_of(text, (uint32_t)strlen(text));
 
 	for (int i = 0; i < REPEAT * BURST; i++)
-		sink = (uintptr_t)profile_select(config->selector, 0, v);
+		sink = (uintptr_t)profile_select(config->selector, 0, v, (struct view) {0});
 }
 
 static void run_find(void *) {

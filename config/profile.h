@@ -81,6 +81,8 @@ struct profile_match {
 	uint32_t path_count;
 	char *listeners[PROFILE_PATTERNS_MAX];
 	uint32_t listener_count;
+	char *labels[PROFILE_PATTERNS_MAX]; // "name=value"; all of them must be the device's
+	uint32_t label_count;
 	bool registry; // devices whose profile in the registry has this one's name
 };
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "config/select_table.h"
+#include "parsers/labels.h"
 
 struct search {
 	const struct profile_selector *s;
+	struct view labels; // of the device
 	uint16_t listener;
 	uint16_t best; // profile
 };
@@ -13,6 +15,8 @@ static void rules_try(struct search *q, uint16_t rule) {
 		if (profile >= q->best)
 			return;
 		if ((q->s->listeners[profile][q->listener / 64] >> q->listener % 64 & 1) == 0)
+			continue;
+		if (q->s->labels != nullptr && !labels_hold(q->labels, q->s->labels[profile]))
 			continue;
 		q->best = profile;
 		return;
@@ -48,9 +52,13 @@ static void descend(struct search *q, uint32_t node, struct select_path at, uint
 		descend(q, n->plus, at, depth + 1);
 }
 
-const struct profile *
-profile_select(const struct profile_selector *s, uint16_t listener, struct view path) {
-	struct search q = {.s = s, .listener = listener, .best = SELECT_NONE};
+const struct profile *profile_select(
+	const struct profile_selector *s,
+	uint16_t listener,
+	struct view path,
+	struct view labels
+) {
+	struct search q = {.s = s, .labels = labels, .listener = listener, .best = SELECT_NONE};
 
 	if (s->rule_count == 0 || listener >= SELECT_LISTENERS)
 		return nullptr;
@@ -59,11 +67,11 @@ profile_select(const struct profile_selector *s, uint16_t listener, struct view 
 }
 
 bool profile_select_asks_registry(const struct profile_selector *s) {
-	return s->named_mask != 0;
+	return s->named_mask != 0 || s->labels != nullptr;
 }
 
 const struct profile *profile_select_named(const struct profile_selector *s, struct view name) {
-	if (s->named_mask == 0)
+	if (s->named_mask == 0 || name.len == 0)
 		return nullptr;
 	for (uint32_t at = select_hash(0, name);; at++) {
 		uint16_t n = s->named[at & s->named_mask];

@@ -2,6 +2,7 @@
 #include "config/build.h"
 #include "config/nearest.h"
 #include "config/select_table.h"
+#include "parsers/labels.h"
 
 #include <string.h>
 
@@ -92,6 +93,83 @@ static bool listeners_set(struct build *b, const struct profile *p, uint64_t *se
 	return sound;
 }
 
+// Insertion sort: a set is sorted by name, and the list as written is short.
+static void labels_sort(struct label *list, uint32_t n) {
+	for (uint32_t i = 1; i < n; i++)
+		for (uint32_t k = i; k > 0 && label_order(list[k].name, list[k - 1].name) < 0;
+		     k--) {
+			struct label l = list[k];
+			list[k] = list[k - 1];
+			list[k - 1] = l;
+		}
+}
+
+static void labels_mistake(struct build *b, const struct profile *p, struct label l, bool twice) {
+	report_add(
+		b->report,
+		build_line_in(b, (const void *)p->match.labels, p),
+		"profile '%s': match.labels: '%.*s' %s",
+		p->name,
+		(int)l.name.len,
+		(const char *)l.name.p,
+		twice ? "is given twice"
+		      : "is no name=value (a name of 1 to 48, a value of at most 128 bytes)"
+	);
+}
+
+// The profile's labels as a set, the way a device's come.
+static bool labels_build(struct build *b, const struct profile *p, struct view *out) {
+	uint8_t *room = build_alloc(b, LABELS_BYTES_MAX);
+	struct label list[PROFILE_PATTERNS_MAX];
+	bool sound = room != NULL;
+
+	static_assert(PROFILE_PATTERNS_MAX <= LABELS_MAX);
+	for (uint32_t i = 0; i < p->match.label_count; i++) {
+		struct view pair = text_view(p->match.labels[i]);
+		const char *equals = strchr(p->match.labels[i], '=');
+		uint32_t n = equals != NULL ? (uint32_t)(equals - p->match.labels[i]) : pair.len;
+		list[i].name = view_of(pair.p, n);
+		list[i].value = equals != NULL ? view_of(pair.p + n + 1, pair.len - n - 1)
+					       : (struct view) {0};
+		if (equals != NULL && n >= 1 && n <= LABEL_NAME_MAX
+		    && list[i].value.len <= LABEL_VALUE_MAX)
+			continue;
+		list[i].name = pair;
+		labels_mistake(b, p, list[i], false);
+		sound = false;
+	}
+	if (!sound)
+		return false;
+	labels_sort(list, p->match.label_count);
+	for (uint32_t i = 0; i < p->match.label_count; i++) {
+		bool twice = i > 0 && view_equal(list[i].name, list[i - 1].name);
+		if (!twice && labels_append(out, room, list[i]))
+			continue;
+		// The bounds of one are kept: what is left is that they are too many bytes in all,
+		// and no device has so many.
+		labels_mistake(b, p, list[i], twice);
+		return false;
+	}
+	return true;
+}
+
+// True with *out by profile, or NULL if none asks for labels.
+static bool labels_all(struct build *b, const struct view **out) {
+	const struct config *c = b->config;
+	struct view *sets = NULL;
+	bool sound = true;
+
+	for (uint32_t i = 0; i < c->profile_count; i++) {
+		if (c->profiles[i].match.label_count == 0)
+			continue;
+		if (sets == NULL)
+			sets = build_alloc(b, c->profile_count * sizeof(*sets));
+		sound &= sets != NULL && labels_build(b, &c->profiles[i], &sets[i]);
+	}
+	*out = sets;
+	return sound;
+}
+
 static uint32_t node_new(struct profile_selector *s) {
 	s->nodes[s->node_count] = (struct select_node) {.end = SELECT_NONE, .rest = SELECT_NONE};
 	return s->node_count++;
@@ -140,7 +218,7 @@ static void pattern_add(struct profile_selector *s, struct view pattern, uint16_
 static void profile_add(struct profile_selector *s, const struct profile *p, uint16_t index) {
 	for (uint32_t i = 0; i < p->match.path_count; i++)
 		pattern_add(s, text_view(p->match.paths[i]), index);
-	if (p->match.path_count == 0 && p->match.listener_count > 0)
+	if (p->match.path_count == 0 && p->match.listener_count + p->match.label_count > 0)
 		pattern_add(s, VIEW_LITERAL("#"), index);
 	if (!p->match.registry)
 		return;
@@ -165,7 +243,7 @@ static bool tables_allocate(struct build *b, struct profile_selector *s) {
 
 	for (uint32_t i = 0; i < c->profile_count; i++) {
 		const struct profile_match *m = &c->profiles[i].match;
-		rules += m->path_count > 0 ? m->path_count : m->listener_count > 0;
+		rules += m->path_count > 0 ? m->path_count : m->listener_count + m->label_count > 0;
 		for (uint32_t k = 0; k < m->path_count; k++)
 			levels += levels_of(m->paths[k]);
 		named += m->registry;
@@ -195,6 +273,7 @@ const struct profile_selector *selector_build(struct build *b) {
 		sound &= patterns_sound(b, &c->profiles[i]);
 		sound &= listeners_set(b, &c->profiles[i], listeners[i]);
 	}
+	sound &= labels_all(b, &s->labels);
 	if (!sound || !tables_allocate(b, s))
 		return NULL;
 	s->profiles = c->profiles;

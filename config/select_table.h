@@ -31,6 +31,7 @@ struct select_edge {
 struct profile_selector {
 	const struct profile *profiles;
 	const uint64_t (*listeners)[SELECT_LISTENERS / 64]; // by profile: those it holds for
+	const struct view *labels; // by profile: those it asks for; nullptr: no profile does
 	struct select_node *nodes;
 	struct select_rule *rules;
 	struct select_edge *edges;

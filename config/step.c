@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Compiles one operation of a map: from options, some of which do not go together, to a step.
 #include "config/build.h"
+#include "parsers/labels.h"
 
 #include <math.h>
 #include <string.h>
@@ -15,6 +16,7 @@ enum argument {
 	ARG_FACTOR,
 	ARG_OFFSET,
 	ARG_TEXT,
+	ARG_LABEL,
 	ARG_NUMBER,
 	ARG_ATTRIBUTE,
 	ARG_SEGMENT,
@@ -32,6 +34,7 @@ static const char *const argument_names[ARG_COUNT] = {
 	[ARG_FACTOR] = "factor",
 	[ARG_OFFSET] = "offset",
 	[ARG_TEXT] = "text",
+	[ARG_LABEL] = "label",
 	[ARG_NUMBER] = "number",
 	[ARG_ATTRIBUTE] = "attribute",
 	[ARG_SEGMENT] = "segment",
@@ -52,7 +55,7 @@ static const struct {
 	[STEP_ADD] =
 		{"add",
 		 BIT(ARG_TEXT) | BIT(ARG_NUMBER) | BIT(ARG_UNIT) | BIT(ARG_ATTRIBUTE)
-			 | BIT(ARG_SEGMENT),
+			 | BIT(ARG_SEGMENT) | BIT(ARG_LABEL),
 		 0},
 	[STEP_DROP] = {"drop", 0, 0},
 	[STEP_MASK] = {"mask", BIT(ARG_KEEP), 0},
@@ -81,6 +84,7 @@ static const void *argument_field(const struct step_source *s, enum argument a) 
 		[ARG_FACTOR] = &s->factor,
 		[ARG_OFFSET] = &s->offset,
 		[ARG_TEXT] = &s->text,
+		[ARG_LABEL] = &s->label,
 		[ARG_NUMBER] = &s->number,
 		[ARG_ATTRIBUTE] = &s->attribute,
 		[ARG_SEGMENT] = &s->segment,
@@ -182,10 +186,14 @@ static void scale_compile(struct compilation *c, struct profile_step *out) {
 
 static void add_compile(struct compilation *c, struct profile_step *out) {
 	const struct step_source *s = c->source;
-	uint32_t kinds = c->given & (BIT(ARG_TEXT) | BIT(ARG_NUMBER) | BIT(ARG_ATTRIBUTE));
+	uint32_t kinds =
+		c->given & (BIT(ARG_TEXT) | BIT(ARG_NUMBER) | BIT(ARG_ATTRIBUTE) | BIT(ARG_LABEL));
 
 	if (__builtin_popcount(kinds) != 1) {
-		MISTAKE(c, s, "%s: op add needs one of 'text', 'number' and 'attribute'", c->shown);
+		MISTAKE(c,
+			s,
+			"%s: op add needs one of 'text', 'number', 'attribute' and 'label'",
+			c->shown);
 		return;
 	}
 	if ((c->given & BIT(ARG_UNIT)) != 0 && kinds != BIT(ARG_NUMBER))
@@ -195,13 +203,22 @@ static void add_compile(struct compilation *c, struct profile_step *out) {
 		);
 	if (kinds == BIT(ARG_ATTRIBUTE) && s->attribute == ATTRIBUTE_NONE)
 		MISTAKE(c, &s->attribute, "%s.attribute: none adds nothing", c->shown);
+	if (kinds == BIT(ARG_LABEL) && (s->label.len == 0 || s->label.len > LABEL_NAME_MAX))
+		MISTAKE(c,
+			&s->label,
+			"%s.label: a label's name has 1 to %d bytes",
+			c->shown,
+			LABEL_NAME_MAX);
 	if (s->unit.len > 0)
 		(void)unit_of(c, "unit", &s->unit);
 	out->add.unit = s->unit;
 	out->add.attribute = s->attribute;
 	out->add.segment = s->segment;
+	out->add.label = s->label;
 	if (kinds == BIT(ARG_TEXT))
 		out->add.value = (struct value) {.kind = VALUE_STRING, .s = s->text};
+	else if (kinds != BIT(ARG_NUMBER))
+		return;
 	else if (s->number == nearbyint(s->number) && fabs(s->number) < 9e15)
 		out->add.value = (struct value) {.kind = VALUE_I64, .i = (int64_t)s->number};
 	else
@@ -262,6 +279,10 @@ static void need_add(struct step_need *need, const struct profile_step *step) {
 		need->fields++;
 		if (step->add.value.kind == VALUE_STRING)
 			need->longest = most(need->longest, step->add.value.s.len);
+		if (step->add.label.len > 0)
+			need->longest = most(need->longest, LABEL_VALUE_MAX);
+		need->registry |= step->add.label.len > 0
+			|| step->add.attribute == ATTRIBUTE_REGISTRY_PROFILE;
 		break;
 	case STEP_FIRST_OF:
 		need->fields++;

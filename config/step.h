@@ -34,7 +34,7 @@ enum step_op : uint8_t {
 		STEP_OP_COUNT
 };
 
-// What `add` can take from the message instead of a constant.
+// What `add` can take from the message, or of its device from the registry, instead of a constant.
 #define STEP_ATTRIBUTES(X)                                                                         \
 	X(ATTRIBUTE_NONE, "none")                                                                  \
 	X(ATTRIBUTE_DEVICE, "device")                                                              \
@@ -42,7 +42,8 @@ enum step_op : uint8_t {
 	X(ATTRIBUTE_TRANSPORT, "transport")                                                        \
 	X(ATTRIBUTE_REALM, "realm")                                                                \
 	X(ATTRIBUTE_PATH, "path")                                                                  \
-	X(ATTRIBUTE_SEGMENT, "path-segment")
+	X(ATTRIBUTE_SEGMENT, "path-segment")                                                       \
+	X(ATTRIBUTE_REGISTRY_PROFILE, "registry-profile")
 
 enum step_attribute : uint8_t {
 #define X(id, label) id,
@@ -65,6 +66,7 @@ struct step_source {
 	struct view unit;
 	struct view from;
 	struct view text;
+	struct view label;
 	double number, factor, offset; // NaN: not given
 	char key[STEP_KEY_HEX + 1];
 	char *of[STEP_NAMES_MAX];
@@ -87,7 +89,8 @@ struct profile_step {
 			bool divide;
 		} scale;
 		struct {
-			struct value value; // unless an attribute
+			struct value value; // unless an attribute or a label
+			struct view label; // its name; empty: none
 			struct view unit;
 			enum step_attribute attribute;
 			uint8_t segment;
@@ -108,6 +111,7 @@ struct step_need {
 	uint32_t text; // bytes, whatever the record holds
 	uint16_t masks; // each may need as much text again as the longest value
 	uint32_t longest; // value that the program itself makes
+	bool registry; // a step asks what the registry says of the device
 };
 
 #define STEP_TEXT_MAX 32 // longest text that `cast` and `hash` make

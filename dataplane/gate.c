@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/gate.h"
+#include "dataplane/label_sets.h"
 
 #include <string.h>
 
@@ -229,13 +230,17 @@ void gate_judge(void *gate, struct judgement *j, uint32_t n) {
 		flow_count(g, &asked[i], hashes[i]);
 }
 
-struct view gate_profile_of(void *gate, struct view device) {
+struct device_facts gate_facts_of(void *gate, struct view device) {
 	const struct gate *g = gate;
 	struct device_entry e;
 
 	device_table_lookup(g->table, &device, 1, &e);
-	return e.slot == DEVICE_NONE ? (struct view) {0}
-				     : device_table_profile(g->table, e.profile);
+	if (e.slot == DEVICE_NONE)
+		return (struct device_facts) {0};
+	return (struct device_facts) {
+		.profile = device_table_profile(g->table, e.profile),
+		.labels = label_sets_at(device_table_labels(g->table), e.labels),
+	};
 }
 
 uint32_t gate_notes_take(struct gate *g, struct gate_note *out, uint32_t max) {

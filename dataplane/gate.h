@@ -49,8 +49,8 @@ struct gate {
 // For struct authority, with a struct gate as owner. Worker only.
 void gate_judge(void *gate, struct judgement *j, uint32_t n);
 
-// Also for struct authority: the profile that the registry gives the device.
-struct view gate_profile_of(void *gate, struct view device);
+// Also for struct authority: what the registry says of the device.
+struct device_facts gate_facts_of(void *gate, struct view device);
 
 // Main thread: take up to `max` notes out.
 uint32_t gate_notes_take(struct gate *g, struct gate_note *out, uint32_t max);

@@ -4,6 +4,7 @@
 #include "config/profile_print.h"
 #include "dataplane/daemon.h"
 #include "dataplane/profile_command.h"
+#include "parsers/labels.h"
 #include "pipelines/profile_trial.h"
 
 #include <errno.h>
@@ -18,12 +19,15 @@ static const char usage[] =
 	"usage: sluiced profile list [--config FILE] [--json]\n"
 	"       sluiced profile show [--config FILE] NAME\n"
 	"       sluiced profile test [--config FILE] [--profile NAME] [--listener NAME]\n"
-	"                            [--path PATH] [--device DEVICE] [--at NS] [--json] SAMPLE\n"
+	"                            [--path PATH] [--device DEVICE] [--label NAME=VALUE]...\n"
+	"                            [--registry-profile NAME] [--at NS] [--json] SAMPLE\n"
 	"\n"
 	"test shows what becomes of the message in the file SAMPLE ('-': standard input) that "
 	"comes\n"
 	"in by a listener (the first one of MQTT or CoAP with --path, else the first) under PATH,\n"
-	"from DEVICE if the transport proves it, at NS nanoseconds since 1970 (now).\n";
+	"from DEVICE if the transport proves it, at NS nanoseconds since 1970 (now). The registry "
+	"is\n"
+	"not asked: --label and --registry-profile say what it would say of the device.\n";
 
 struct question {
 	const char *config;
@@ -32,6 +36,9 @@ struct question {
 	const char *path;
 	const char *device;
 	const char *at;
+	const char *registry_profile;
+	const char *labels[LABELS_MAX];
+	uint32_t label_count;
 	bool json;
 };
 
@@ -43,6 +50,8 @@ static int options_parse(int argc, char **argv, struct question *q) {
 		{"path", required_argument, nullptr, 't'},
 		{"device", required_argument, nullptr, 'd'},
 		{"at", required_argument, nullptr, 'a'},
+		{"label", required_argument, nullptr, 'L'},
+		{"registry-profile", required_argument, nullptr, 'r'},
 		{"json", no_argument, nullptr, 'j'},
 		{},
 	};
@@ -67,6 +76,14 @@ static int options_parse(int argc, char **argv, struct question *q) {
 			break;
 		case 'a':
 			q->at = optarg;
+			break;
+		case 'r':
+			q->registry_profile = optarg;
+			break;
+		case 'L':
+			if (q->label_count == LABELS_MAX)
+				return -1;
+			q->labels[q->label_count++] = optarg;
 			break;
 		case 'j':
 			q->json = true;
@@ -190,12 +207,55 @@ static int64_t wall_now(void) {
 	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
+// By name, for a set is sorted: the least of those behind the last one.
+static const char *label_least(const struct question *q, struct view last) {
+	const char *least = nullptr;
+
+	for (uint32_t i = 0; i < q->label_count; i++) {
+		struct view name = view_of(q->labels[i], (uint32_t)strcspn(q->labels[i], "="));
+		if (label_order(name, last) <= 0)
+			continue;
+		if (least == nullptr
+		    || label_order(name, view_of(least, (uint32_t)strcspn(least, "="))) < 0)
+			least = q->labels[i];
+	}
+	return least;
+}
+
+// Into room[LABELS_BYTES_MAX]. False: one of them is no label, or there is one twice.
+static bool labels_read(const struct question *q, uint8_t *room, struct view *out) {
+	struct label l = {0};
+	uint32_t n = 0;
+
+	for (const char *s = label_least(q, l.name); s != nullptr; s = label_least(q, l.name)) {
+		const char *equals = strchr(s, '=');
+		if (equals == nullptr)
+			break;
+		l.name = view_of(s, (uint32_t)(equals - s));
+		l.value = view_text(equals + 1);
+		if (!labels_append(out, room, l))
+			break;
+		n++;
+	}
+	if (n == q->label_count)
+		return true;
+	fprintf(stderr,
+		"--label is NAME=VALUE, each name once: at most %d, a name of 1 to %d bytes, a "
+		"value of "
+		"at most %d\n",
+		LABELS_MAX,
+		LABEL_NAME_MAX,
+		LABEL_VALUE_MAX);
+	return false;
+}
+
 static int test(struct config *c, const struct question *q, const char *sample) {
-	static uint8_t payload[PAYLOAD_MAX];
+	static uint8_t payload[PAYLOAD_MAX], labels[LABELS_BYTES_MAX];
 	uint32_t size = 0;
 	struct profile_trial t = {
 		.path = view_text(q->path),
 		.device = view_text(q->device),
+		.registry_profile = view_text(q->registry_profile),
 		.wall_ns = q->at != nullptr ? strtoll(q->at, nullptr, 10) : wall_now(),
 		.json = q->json,
 	};
@@ -204,6 +264,8 @@ static int test(struct config *c, const struct question *q, const char *sample) 
 					    : listener_first(c, q->path != nullptr);
 	if (q->profile != nullptr)
 		t.profile = profile_named(c, q->profile);
+	if (!labels_read(q, labels, &t.labels))
+		return EXIT_STATUS_CONFIG;
 	if (t.listener == nullptr || (q->profile != nullptr && t.profile == nullptr))
 		return EXIT_STATUS_CONFIG;
 	if (sample_read(sample, payload, &size) < 0)

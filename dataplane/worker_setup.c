@@ -145,7 +145,7 @@ static int pipeline_start(struct worker *w, const struct worker_env *env) {
 	}
 	if (env->shared->gates != nullptr)
 		pipeline.authority = (struct authority) {.judge = gate_judge,
-							 .profile_of = gate_profile_of,
+							 .facts_of = gate_facts_of,
 							 .owner = env->shared->gates[w->index]};
 	int ret = pipeline_create(&pipeline, c, &w->pipeline);
 	// What the seat holds from the beginning; later sets come by it (worker.c).

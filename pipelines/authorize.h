@@ -31,12 +31,18 @@ struct judgement {
 	bool registered; // and whether the device is in the registry
 };
 
+// What the registry says of a device; the views live until pipeline_run() returns.
+struct device_facts {
+	struct view profile; // its profile's name; empty: none
+	struct view labels; // parsers/labels.h; empty: none
+};
+
 struct authority {
 	// Answers n <= JUDGEMENTS_MAX. Hot: no allocation, lock, log or system call.
 	void (*judge)(void *owner, struct judgement *j, uint32_t n);
-	// The profile that the registry names for the device, empty if none; NULL: there is no
-	// registry. Hot, too.
-	struct view (*profile_of)(void *owner, struct view device);
+	// Of a device that the registry does not have: nothing. NULL: there is no registry. Hot,
+	// too.
+	struct device_facts (*facts_of)(void *owner, struct view device);
 	void *owner;
 };
 

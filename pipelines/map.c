@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "config/profile.h"
+#include "parsers/labels.h"
 #include "parsers/number.h"
 #include "parsers/utf8.h"
 #include "pipelines/decode.h"
@@ -23,6 +24,7 @@ struct mapping {
 	uint32_t count;
 	const struct item *item;
 	const struct record *record;
+	struct device_facts facts; // if a step asks for them
 };
 
 #define NOT_THERE UINT32_MAX
@@ -293,11 +295,20 @@ static struct field *field_make(struct mapping *m, struct view name) {
 	return &m->fields[i];
 }
 
+// The registry's views outlive the record: they live until pipeline_run() returns.
+static struct value label_of(const struct mapping *m, struct view name) {
+	struct value v = {.kind = VALUE_STRING};
+
+	return labels_find(m->facts.labels, name, &v.s) && v.s.len > 0 ? v : null_value;
+}
+
 static struct value attribute(const struct mapping *m, const struct profile_step *s) {
 	const struct message *msg = &m->item->m;
 	struct value v = {.kind = VALUE_STRING};
 	const char *label = nullptr;
 
+	if (s->add.label.len > 0)
+		return label_of(m, s->add.label);
 	switch (s->add.attribute) {
 	case ATTRIBUTE_DEVICE:
 		v.s = m->record->device;
@@ -315,6 +326,9 @@ static struct value attribute(const struct mapping *m, const struct profile_step
 		break;
 	case ATTRIBUTE_SEGMENT:
 		v.s = path_segment(msg->path, s->add.segment);
+		break;
+	case ATTRIBUTE_REGISTRY_PROFILE:
+		v.s = m->facts.profile;
 		break;
 	default:
 		return s->add.value;
@@ -429,7 +443,12 @@ static void step(struct mapping *m, const struct profile_step *s) {
 	}
 }
 
-static void record_map(struct burst *b, const struct item *it, struct record *rec) {
+static void record_map(
+	struct burst *b,
+	const struct item *it,
+	struct record *rec,
+	const struct device_facts *facts
+) {
 	const struct profile *p = it->m.profile;
 	struct readings *r = &b->readings;
 	struct mapping m = {
@@ -438,6 +457,7 @@ static void record_map(struct burst *b, const struct item *it, struct record *re
 		.count = rec->field_count,
 		.item = it,
 		.record = rec,
+		.facts = *facts,
 	};
 
 	assert(r->field_count + m.count <= FIELDS_MAX);
@@ -449,13 +469,29 @@ static void record_map(struct burst *b, const struct item *it, struct record *re
 	r->field_count += (uint16_t)m.count;
 }
 
-void map_burst(struct burst *b, uint16_t from, uint16_t to) {
+static void item_map(struct burst *b, const struct item *it, const struct authority *a, bool asks) {
+	struct device_facts facts = {0};
+	struct view known = {0};
+
+	for (uint16_t k = 0; k < it->record_count; k++) {
+		struct record *rec = &b->records[it->first_record + k];
+		// Records of one device mostly stand together: one question for all of them.
+		if (asks && !view_equal(rec->device, known)) {
+			known = rec->device;
+			facts = a->facts_of(a->owner, known);
+		}
+		record_map(b, it, rec, &facts);
+	}
+}
+
+void map_burst(struct burst *b, uint16_t from, uint16_t to, const struct authority *a) {
+	bool registry = a != nullptr && a->facts_of != nullptr;
+
 	for (uint16_t i = from; i < to; i++) {
 		const struct item *it = &b->items[i];
 		if (it->state != ITEM_GOING || it->m.profile->step_count == 0)
 			continue;
-		for (uint16_t k = 0; k < it->record_count; k++)
-			record_map(b, it, &b->records[it->first_record + k]);
+		item_map(b, it, a, registry && it->m.profile->need.registry);
 	}
 }
 

@@ -7,6 +7,7 @@
 // whatever burst it comes. Thread: the worker's own.
 #pragma once
 
+#include "pipelines/authorize.h"
 #include "pipelines/burst.h"
 
 // What mapping the item's records may need, beyond what the decoder wrote.
@@ -16,5 +17,6 @@ struct map_room {
 };
 struct map_room map_room(const struct burst *b, const struct item *it);
 
-// Items of [from, to) whose profiles have steps.
-void map_burst(struct burst *b, uint16_t from, uint16_t to);
+// Items of [from, to) whose profiles have steps. The authority (nullptr: none) says what the
+// registry knows of a record's device, and is asked only if a step wants it.
+void map_burst(struct burst *b, uint16_t from, uint16_t to, const struct authority *a);

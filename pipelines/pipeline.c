@@ -110,7 +110,7 @@ static void run_stages(struct pipeline *p) {
 		authorize_burst(b, from, to, &p->env.authority);
 		devices_burst(p, from, to);
 		dedup_burst(p, from, to);
-		map_burst(b, from, to);
+		map_burst(b, from, to, &p->env.authority);
 		validate_burst(p, from, to);
 		watch_burst(p, from, to);
 		match_burst(b, from, to, p->matcher, &p->env.enforcer);
@@ -132,16 +132,18 @@ static void profile_choose(const struct pipeline *p, struct item *it) {
 	const struct profile_selector *s = p->config->selector;
 	const struct authority *a = &p->env.authority;
 	const struct profile *chosen = nullptr;
+	struct device_facts facts = {0};
 
 	if (it->m.listener == LISTENER_NONE)
 		return;
-	if (s != nullptr && a->profile_of != nullptr && profile_select_asks_registry(s)) {
+	if (s != nullptr && a->facts_of != nullptr && profile_select_asks_registry(s)) {
 		struct view device = message_device(it);
 		if (device.len > 0)
-			chosen = profile_select_named(s, a->profile_of(a->owner, device));
+			facts = a->facts_of(a->owner, device);
+		chosen = profile_select_named(s, facts.profile);
 	}
 	if (s != nullptr && chosen == nullptr)
-		chosen = profile_select(s, it->m.listener, it->m.path);
+		chosen = profile_select(s, it->m.listener, it->m.path, facts.labels);
 	if (chosen != nullptr)
 		it->m.profile = chosen;
 	if (it->m.profile->format != 0)

@@ -58,12 +58,17 @@ static enum transport transport_of(const struct config_listener *l) {
 }
 
 static void profile_choose(struct trial *t) {
+	const struct profile_selector *s = t->config->selector;
 	const struct profile_trial *a = t->asked;
 
 	t->profile = a->profile;
 	t->why = "asked for";
-	if (t->profile == nullptr && t->config->selector != nullptr) {
-		t->profile = profile_select(t->config->selector, a->listener->number, a->path);
+	if (t->profile == nullptr && s != nullptr) {
+		t->profile = profile_select_named(s, a->registry_profile);
+		t->why = "the registry names it";
+	}
+	if (t->profile == nullptr && s != nullptr) {
+		t->profile = profile_select(s, a->listener->number, a->path, a->labels);
 		t->why = "its match holds";
 	}
 	if (t->profile == nullptr) {
@@ -107,6 +112,15 @@ static void config_prepare(struct trial *t) {
 	t->config->selector = nullptr; // the choice is made
 }
 
+static struct device_facts facts_of(void *trial, struct view) {
+	const struct trial *t = trial;
+
+	return (struct device_facts) {
+		.profile = t->asked->registry_profile,
+		.labels = t->asked->labels,
+	};
+}
+
 static int pipeline_make(struct trial *t) {
 	struct pipeline_env env = {
 		.egress_count = 1,
@@ -119,6 +133,7 @@ static int pipeline_make(struct trial *t) {
 		.ledger = &t->ledger,
 		.sealed = on_sealed,
 		.owner = t,
+		.authority = {.facts_of = facts_of, .owner = t},
 	};
 
 	for (uint16_t i = 0; i < BATCHES; i++) {

@@ -14,6 +14,9 @@ struct profile_trial {
 	struct view path; // topic or CoAP path
 	struct view device; // as the transport knows it; empty: profile finds it
 	struct view payload;
+	// What the registry would say of the device, whichever it is.
+	struct view labels; // parsers/labels.h
+	struct view registry_profile;
 	int64_t wall_ns; // of arrival
 	bool json; // print one JSON object instead of lines
 };

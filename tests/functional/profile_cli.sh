@@ -25,6 +25,25 @@ sample() { # PATH ARGUMENT... < payload
 	"$ctl" profile test "${config[@]}" --at $at --path "$path" "$@" -
 }
 
+cat >"$dir/labels.yaml" <<-'END'
+	lab: yes
+	ports: [{name: w, devices: d, interfaces: [{addresses: [10.0.0.1/24]}]}]
+	topics: [{name: t}, {name: dead-letter}]
+	routes: [{name: r, topic: t}]
+	kafka: {brokers: 'k:1'}
+	listeners: [{name: m, protocol: mqtt, port: 1883, profile: plain, auth: none}]
+	profiles:
+	  - {name: plain, route: r, device: {from: path}}
+	  - name: basel
+	    route: r
+	    device: {from: path}
+	    match: {labels: [site=basel], paths: ['t/#']}
+	    map:
+	      - {op: add, field: site, label: site}
+	      - {op: add, field: line, label: line}
+	      - {op: add, field: kind, attribute: registry-profile}
+	  - {name: named, route: r, device: {from: path}, match: {registry: yes}}
+END
 {
 	"$ctl" profile list "${config[@]}"
 	"$ctl" profile show "${config[@]}" environment
@@ -36,7 +55,15 @@ sample() { # PATH ARGUMENT... < payload
 	sample machines/cnc-4/metrics <<<'spindle,operator=anna rpm=11800.4,load=0.82'
 	sample t/dev-1/env <<<'{"temp":21.4}'
 	sample meters/9 --listener coap --profile senml-meter --json <<<'{"power":1250}'
+	config=(--config "$dir/labels.yaml")
+	"$ctl" profile show "${config[@]}" basel
+	sample t/dev-1/env --label site=basel --label line=3 --registry-profile meter <<<'{"temp":21.4}'
+	sample t/dev-1/env --label site=basel <<<'{"temp":21.4}'
+	sample t/dev-1/env --label site=chur <<<'{"temp":21.4}'
+	sample t/dev-1/env --registry-profile named <<<'{"temp":21.4}'
+	sample t/dev-1/env --label site <<<'{"temp":21.4}' || true
 } >"$dir/out" 2>&1
+config=(--config "$PWD/config/sluice.yaml")
 
 if [ "${1:-}" = --update ]; then
 	mkdir -p "$golden"

@@ -67,7 +67,7 @@ static void run(const struct config *c, struct view payload) {
 	for (uint16_t from = 0; from < 2;) {
 		uint16_t to = decode_burst(payload_decoder_init(scratch), &burst, from);
 		assert(to > from);
-		map_burst(&burst, from, to);
+		map_burst(&burst, from, to, NULL);
 		for (; from < to; from++)
 			for (uint16_t i = 0; i < burst.items[from].record_count; i++)
 				record_check(&burst.records[burst.items[from].first_record + i]);

@@ -171,7 +171,10 @@ static void paths_select(void **) {
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		const struct profile *p = profile_select(
-			config->selector, 0, view_of(cases[i].path, (uint32_t)strlen(cases[i].path))
+			config->selector,
+			0,
+			view_of(cases[i].path, (uint32_t)strlen(cases[i].path)),
+			(struct view) {0}
 		);
 		if (p != (cases[i].profile == NULL ? NULL : profile(cases[i].profile)))
 			fail_msg("%s: %s", cases[i].path, p == NULL ? "none" : p->name);

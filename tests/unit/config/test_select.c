@@ -2,6 +2,7 @@
 // The selector against an oracle that tries every pattern of every profile in order.
 #include "config/config.h"
 #include "config/select.h"
+#include "parsers/labels.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -50,7 +51,18 @@ static bool path_fits(const char *pattern, const char *path) {
 	return fits(pattern, path);
 }
 
-static const struct profile *oracle(const struct config *c, uint16_t listener, const char *path) {
+// "a=1 c=3" has "a=1"?
+static bool text_has(const char *labels, const char *pair) {
+	size_t n = strlen(pair);
+
+	for (const char *at = labels; *at != '\0'; at += strcspn(at, " "), at += *at == ' ')
+		if (strcspn(at, " ") == n && strncmp(at, pair, n) == 0)
+			return true;
+	return false;
+}
+
+static const struct profile *
+oracle(const struct config *c, uint16_t listener, const char *path, const char *labels) {
 	for (uint32_t i = 0; i < c->profile_count; i++) {
 		const struct profile_match *m = &c->profiles[i].match;
 		bool listed = m->listener_count == 0, on_path = m->path_count == 0;
@@ -58,7 +70,11 @@ static const struct profile *oracle(const struct config *c, uint16_t listener, c
 			listed |= strcmp(m->listeners[k], c->listeners[listener].name) == 0;
 		for (uint32_t k = 0; k < m->path_count; k++)
 			on_path |= path_fits(m->paths[k], path);
-		if (m->path_count + m->listener_count > 0 && listed && on_path)
+		bool labelled = true;
+		for (uint32_t k = 0; k < m->label_count; k++)
+			labelled &= text_has(labels, m->labels[k]);
+		if (m->path_count + m->listener_count + m->label_count > 0 && listed && on_path
+		    && labelled)
 			return &c->profiles[i];
 	}
 	return NULL;
@@ -81,7 +97,27 @@ static void random_path(char *out, bool pattern) {
 		snprintf(out, 2, "a");
 }
 
-static struct config *random_config(void) {
+// A random set as text, in order of its names, "" or "a=1 c=2".
+static void random_labels(char *out) {
+	char *p = out;
+
+	*p = '\0';
+	for (char name = 'a'; name <= 'd'; name++)
+		if (below(2))
+			p += sprintf(p, "%s%c=%u", p > out ? " " : "", name, below(2));
+}
+
+static struct view set_of(const char *labels, uint8_t room[LABELS_BYTES_MAX]) {
+	struct view set = {0};
+
+	for (const char *at = labels; *at != '\0'; at += strcspn(at, " "), at += *at == ' ')
+		assert_true(labels_append(
+			&set, room, (struct label) {view_of(at, 1), view_of(at + 2, 1)}
+		));
+	return set;
+}
+
+static struct config *random_config(bool labels) {
 	static char text[65536];
 	struct config_error errors[4];
 	struct config *c = NULL;
@@ -115,7 +151,10 @@ static struct config *random_config(void) {
 		}
 		p +=
 			sprintf(p,
-				"]\n      listeners: [%s]\n",
+				"]\n      labels: [%s]\n      listeners: [%s]\n",
+				!labels || below(2) ? ""
+					: below(2)  ? "a=1"
+						    : "c=0, a=1",
 				below(2)	   ? ""
 					: below(2) ? "l1"
 						   : "l0, l2");
@@ -130,40 +169,46 @@ static struct config *random_config(void) {
 }
 
 static void the_walk_finds_what_the_oracle_finds(void **) {
-	char path[128];
-	uint32_t found = 0;
+	char path[128], labels[64];
+	uint8_t room[LABELS_BYTES_MAX];
+	uint32_t found = 0, by_label = 0;
 
 	for (int round = 0; round < 300; round++) {
-		struct config *c = random_config();
+		struct config *c = random_config(round % 3 > 0);
 		for (int i = 0; i < 200; i++) {
 			uint16_t listener = (uint16_t)below(LISTENERS);
 			random_path(path, false);
-			const struct profile *want = oracle(c, listener, path);
+			random_labels(labels);
+			const struct profile *want = oracle(c, listener, path, labels);
 			const struct profile *got = c->selector == NULL
 				? NULL
 				: profile_select(
 					  c->selector,
 					  listener,
-					  view_of(path, (uint32_t)strlen(path))
+					  view_of(path, (uint32_t)strlen(path)),
+					  set_of(labels, room)
 				  );
 			if (got != want)
 				fail_msg(
-					"'%s' on l%u: %s, not %s",
+					"'%s' on l%u of '%s': %s, not %s",
 					path,
 					listener,
+					labels,
 					got ? got->name : "none",
 					want ? want->name : "none"
 				);
 			found += got != NULL;
+			by_label += got != NULL && got->match.label_count > 0;
 		}
 		config_free(c);
 	}
-	assert_in_range(found, 10000, 50000);
+	assert_in_range(found, 10000, 55000);
+	assert_in_range(by_label, 2000, 30000);
 }
 
 static void names_of_the_registry_find_their_profile(void **) {
 	for (int round = 0; round < 50; round++) {
-		struct config *c = random_config();
+		struct config *c = random_config(false);
 		assert_non_null(c->selector);
 		assert_true(profile_select_asks_registry(c->selector));
 		for (uint32_t i = 0; i < c->profile_count; i++) {
@@ -181,13 +226,51 @@ static void names_of_the_registry_find_their_profile(void **) {
 
 // A path of any length costs the depth of the deepest pattern.
 static void long_paths_end(void **) {
-	struct config *c = random_config();
+	struct config *c = random_config(true);
 	static char path[65535];
 
 	memset(path, '/', sizeof(path));
-	(void)profile_select(c->selector, 0, view_of(path, sizeof(path)));
-	(void)profile_select(c->selector, 0, (struct view) {0});
+	(void)profile_select(c->selector, 0, view_of(path, sizeof(path)), (struct view) {0});
+	(void)profile_select(c->selector, 0, (struct view) {0}, (struct view) {0});
 	config_free(c);
+}
+
+// Nobody looks a device up for a configuration that does not ask.
+static void only_who_asks_asks_the_registry(void **) {
+	static const struct {
+		const char *match;
+		bool asks;
+	} cases[] = {
+		{"{paths: ['t/#']}", false},
+		{"{paths: ['t/#'], listeners: [l]}", false},
+		{"{paths: ['t/#'], labels: []}", false},
+		{"{paths: ['t/#'], labels: [a=1]}", true},
+		{"{labels: [a=1]}", true},
+		{"{registry: yes}", true},
+	};
+	struct config_error errors[4];
+	struct config *c = NULL;
+	char text[1024];
+	uint32_t count;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		snprintf(
+			text,
+			sizeof(text),
+			"lab: yes\nports: [{name: w, devices: d, interfaces: [{addresses: "
+			"[10.0.0.1/24]}]}]\n"
+			"topics: [{name: dead-letter}]\nroutes: [{name: r, topic: dead-letter}]\n"
+			"kafka: {brokers: 'k:1'}\nprofiles: [{name: p, route: r, match: %s}]\n"
+			"listeners: [{name: l, protocol: mqtt, port: 1, profile: p, auth: none}]\n",
+			cases[i].match
+		);
+		assert_int_equal(
+			config_load_text("/x/y.yaml", text, strlen(text), &c, errors, 4, &count), 0
+		);
+		if (profile_select_asks_registry(c->selector) != cases[i].asks)
+			fail_msg("%s", cases[i].match);
+		config_free(c);
+	}
 }
 
 int main(void) {
@@ -195,6 +278,7 @@ int main(void) {
 		cmocka_unit_test(the_walk_finds_what_the_oracle_finds),
 		cmocka_unit_test(names_of_the_registry_find_their_profile),
 		cmocka_unit_test(long_paths_end),
+		cmocka_unit_test(only_who_asks_asks_the_registry),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -77,7 +77,7 @@ run(const struct config *c, enum payload_format format, const char *payload) {
 	assert_int_equal(decode_burst(decoder, &burst, 0), 1);
 	if (burst.items[0].state != ITEM_GOING)
 		fail_msg("%s: %s", payload, payload_rc_label(burst.items[0].payload));
-	map_burst(&burst, 0, 1);
+	map_burst(&burst, 0, 1, NULL);
 	return &burst.records[0];
 }
 
@@ -369,7 +369,7 @@ static void the_burst_does_not_matter(void **) {
 		for (uint16_t from = 0; from < BURST_MESSAGES;) {
 			uint16_t to = decode_burst(decoder, &burst, from);
 			assert_true(to > from);
-			map_burst(&burst, from, to);
+			map_burst(&burst, from, to, NULL);
 			for (; from < to; from++) {
 				assert_int_equal(burst.items[from].state, alone);
 				if (alone == ITEM_GOING)
@@ -822,7 +822,7 @@ static void random_programs_agree_with_the_oracle(void **) {
 			assert_int_equal(decode_burst(decoder, &burst, 0), 1);
 			assert_int_equal(burst.items[0].state, ITEM_GOING);
 			naive_of(&want, &burst.records[0]);
-			map_burst(&burst, 0, 1);
+			map_burst(&burst, 0, 1, NULL);
 			bool may_compare = true;
 			for (uint32_t k = 0; k < c->profiles[0].map_count; k++) {
 				may_compare &= comparable(&want);

@@ -38,6 +38,21 @@ static const char text[] =
 	"    device: {from: path, segment: 1}\n"
 	"    match: {registry: yes}\n"
 	"    map: *name\n"
+	"  - name: basel\n"
+	"    route: r\n"
+	"    device: {from: path, segment: 1}\n"
+	"    match: {labels: [site=basel, line=3], paths: [t/+/env]}\n"
+	"    map: &labelled\n"
+	"      - {op: add, field: profile, attribute: profile}\n"
+	"      - {op: add, field: site, label: site}\n"
+	"      - {op: add, field: floor, label: floor}\n"
+	"      - {op: add, field: kind, attribute: registry-profile}\n"
+	"  - name: chur\n"
+	"    route: r\n"
+	"    device: {from: path, segment: 1}\n"
+	"    claim: {devices: ['%d-*']}\n"
+	"    match: {labels: [site=chur]}\n"
+	"    map: *labelled\n"
 	"  - name: only-two\n"
 	"    route: r\n"
 	"    device: {from: path, segment: 1}\n"
@@ -76,12 +91,27 @@ static void on_done(void *, uint32_t, const struct verdict *v) {
 }
 
 // What the registry says.
-static struct view profile_of(void *, struct view device) {
-	if (view_equal(device, VIEW_LITERAL("pump-1")))
-		return VIEW_LITERAL("pump");
-	if (view_equal(device, VIEW_LITERAL("odd-1")))
-		return VIEW_LITERAL("env"); // it does not ask for the registry
-	return (struct view) {0};
+static struct device_facts facts_of(void *, struct view device) {
+	static const struct {
+		struct view device;
+		struct device_facts facts;
+	} known[] = {
+		{VIEW_LITERAL("pump-1"),
+		 {VIEW_LITERAL("pump"), VIEW_LITERAL("\4\1line3\4\5sitebasel")}},
+		{VIEW_LITERAL("odd-1"), {VIEW_LITERAL("env"), {0}}
+		}, // it does not ask for the registry
+		{VIEW_LITERAL("b-1"), {{0}, VIEW_LITERAL("\5\2floor-1\4\1line3\4\5sitebasel")}},
+		{VIEW_LITERAL("b-2"), {VIEW_LITERAL("env"), VIEW_LITERAL("\4\1line3\4\5sitebasel")}
+		},
+		{VIEW_LITERAL("b-3"), {{0}, VIEW_LITERAL("\4\1line4\4\5sitebasel")}},
+		{VIEW_LITERAL("c-1"), {{0}, VIEW_LITERAL("\4\4sitechur")}},
+		{VIEW_LITERAL("c-1-x"), {{0}, VIEW_LITERAL("\5\2floor-7")}},
+	};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (view_equal(known[i].device, device))
+			return known[i].facts;
+	return (struct device_facts) {0};
 }
 
 static int setup(void **) {
@@ -96,7 +126,7 @@ static int setup(void **) {
 		.in_flight_bytes_max = 1 << 20,
 		.ledger = &ledger,
 		.sealed = on_sealed,
-		.authority = {.profile_of = profile_of},
+		.authority = {.facts_of = facts_of},
 	};
 
 	int ret = config_load_text("/x/y.yaml", text, strlen(text), &config, errors, 4, &count);
@@ -175,6 +205,13 @@ static const struct {
 	{0, "x/pump-1", "pump-1", "pump", "pump-1"},
 	{0, "x/odd-1", NULL, "plain", "odd-1"},
 	{0, "raw/b/c", NULL, "bytes", "b"},
+	// labels: all of them, beside paths; a profile of the registry comes before, order decides
+	{0, "t/b-1/env", NULL, "basel", "b-1"},
+	{1, "t/b-1/env", NULL, "basel", "b-1"}, // it stands before only-two
+	{0, "t/b-1/other", NULL, "plain", "b-1"},
+	{0, "t/b-3/env", NULL, "env", "b-3"},
+	{0, "t/c-1/env", NULL, "chur", "c-1"},
+	{1, "x/c-1", NULL, "chur", "c-1"},
 	// claims
 	{0, "y/dev-1", NULL, NULL, NULL},
 	{0, "t/gw/env", "gw", "env", "gw"},
@@ -205,6 +242,28 @@ static void each_message_has_its_profile(void **) {
 	assert_true(ledger_balanced(&ledger, why, sizeof(why)));
 }
 
+static void fields_come_from_the_registry(void **) {
+	static const struct {
+		const char *path, *identity, *fields;
+	} all[] = {
+		{"t/b-1/env",
+		 NULL,
+		 "{\"x\":1,\"profile\":\"basel\",\"site\":\"basel\",\"floor\":\"-1\"}"},
+		{"t/b-2/env",
+		 NULL,
+		 "{\"x\":1,\"profile\":\"basel\",\"site\":\"basel\",\"kind\":\"env\"}"},
+		{"t/c-1/env", NULL, "{\"x\":1,\"profile\":\"chur\",\"site\":\"chur\"}"},
+		// the sender's labels choose the profile, the record's device has its own
+		{"t/c-1-x/env", "c-1", "{\"x\":1,\"profile\":\"chur\",\"floor\":\"-7\"}"},
+	};
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		send(0, all[i].path, all[i].identity);
+		if (strstr(value, all[i].fields) == NULL)
+			fail_msg("no %s in %s", all[i].fields, value);
+	}
+}
+
 static void the_format_is_the_profiles(void **) {
 	send(0, "raw/b/c", NULL);
 	assert_non_null(strstr(value, "\"raw\":{\"base64\":\"eyJ4IjoxfQ==\"}"));
@@ -213,6 +272,7 @@ static void the_format_is_the_profiles(void **) {
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_message_has_its_profile),
+		cmocka_unit_test(fields_come_from_the_registry),
 		cmocka_unit_test(the_format_is_the_profiles),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
