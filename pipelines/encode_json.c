@@ -5,9 +5,10 @@
 #include "pipelines/json_writer.h"
 
 #include <assert.h>
+#include <string.h>
 
 // Keys, punctuation and the numbers outside `fields`, all optional members present.
-#define FIXED_BYTES 640
+#define FIXED_BYTES 896
 #define FIELD_PUNCTUATION 4 // colon and comma, in `fields` and in `units`
 
 static uint32_t properties_bound(const struct message *m) {
@@ -77,6 +78,19 @@ static uint8_t *properties(uint8_t *p, const struct message *m) {
 	return p;
 }
 
+// What the record looks like, if its profile counts that.
+static uint8_t *schema(uint8_t *p, const struct profile *profile) {
+	static_assert(6 * PROFILE_NAME_MAX + JSON_U64_MAX_BYTES + 24 < FIXED_BYTES - 640);
+	if (profile->schema_version == 0)
+		return p;
+	p = JSON_LITERAL(p, ",\"profile\":");
+	p = json_string(
+		p, view_of(profile->name, (uint32_t)strnlen(profile->name, PROFILE_NAME_MAX))
+	);
+	p = JSON_LITERAL(p, ",\"schema\":");
+	return json_u64(p, profile->schema_version);
+}
+
 static uint8_t *optional(uint8_t *p, const struct message *m, const struct record *rec) {
 	if (rec->claimed.len > 0) {
 		p = JSON_LITERAL(p, ",\"claimed\":");
@@ -86,6 +100,7 @@ static uint8_t *optional(uint8_t *p, const struct message *m, const struct recor
 		p = JSON_LITERAL(p, ",\"time_ns\":");
 		p = json_i64(p, rec->reading->time_ns);
 	}
+	p = schema(p, m->profile);
 	if (m->path.len > 0) {
 		p = JSON_LITERAL(p, ",\"path\":");
 		p = json_string(p, m->path);

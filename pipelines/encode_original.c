@@ -80,6 +80,13 @@ static uint8_t *identity(uint8_t *p, const struct item *it, const struct record 
 	return p;
 }
 
+static uint8_t *schema(uint8_t *p, const struct profile *profile) {
+	if (profile->schema_version == 0)
+		return p;
+	p = header_label(p, VIEW_LITERAL("profile"), profile->name);
+	return header_u64(p, VIEW_LITERAL("schema"), profile->schema_version);
+}
+
 static uint8_t *texts(uint8_t *p, const struct message *m) {
 	p = header_label(p, VIEW_LITERAL("format"), payload_format_label(m->format));
 	if (m->path.len > 0)
@@ -121,6 +128,7 @@ void encode_original(
 	p = header_label(p, VIEW_LITERAL("type"), "record");
 	p = origin(p, e, &it->m);
 	p = identity(p, it, rec);
+	p = schema(p, it->m.profile);
 	p = texts(p, &it->m);
 	entry->headers_offset = entry->offset;
 	entry->headers_len = (uint32_t)(p - at);

@@ -122,6 +122,10 @@ static void put_origin(Sluice__V1__Record *r, const struct envelope *e, const st
 	r->proven = m->proven;
 	r->retained = m->retained;
 	r->replays = m->replays;
+	if (m->profile->schema_version != 0) {
+		r->profile = text_of(m->profile->name);
+		r->schema = m->profile->schema_version;
+	}
 }
 
 static void put_identity(Sluice__V1__Record *r, const struct item *it, const struct record *rec) {

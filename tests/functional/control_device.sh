@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # The registry at work: a device is added, sends, is suspended and refused with the reason on both
-# sides, resumed; unknown devices are refused, or pending; a quota sheds. Then either plane is
+# sides, resumed; unknown devices are refused, or pending; a quota sheds; labels and the profile that
+# the registry names choose what becomes of the next message. Then either plane is
 # killed while devices send: nothing acknowledged is lost, the data plane notices nothing.
 . "$(dirname "$0")/../support/lab.sh"
 export SLUICE_API=$RUN/api.sock
@@ -20,8 +21,18 @@ is() { [ "$(shown "$1" "$2")" = "$3" ]; }
 post() { dev coap-client -v 6 -B 5 -m post -t application/json -e "$2" "coap://10.77.0.1/t/$1/env" 2>&1; }
 answers() { post "$1" '{"temp":1}' | grep -q "$2" || fail "$1 was not answered $2"; }
 
+# Of the last record of lab-1: profile, schema, and what the registry gave it.
+last_record() { records telemetry | jq -sr '[.[]|select(.device=="lab-1")][-1]|[.profile,.schema,.fields.site,.fields.line,.fields.kind]|map(. // "-")|join(" ")'; }
+gives() { [ "$(last_record)" = "$1" ]; }
+lab_1_gives() {
+	answers lab-1 '2\.04'
+	wait_for 5 gives "$1" || fail "lab-1: $(last_record), not $1"
+}
+
 lab_network
-lab_config '/name: coap/,/unknown/s/unknown: accept/unknown: refuse/' '/name: json/,/unknown/s/unknown: accept/unknown: pending/'
+profile='route: telemetry, device: {from: path, segment: 1}'
+lab_config "s/^profiles:/&\\n  - {name: basel, schema: 5, $profile, match: {labels: [site=basel]}, map: [{op: add, field: site, label: site}, {op: add, field: line, label: line}]}\\n  - {name: valve, schema: 6, $profile, match: {registry: yes}, map: [{op: add, field: kind, attribute: registry-profile}]}/" \
+	'/name: coap/,/unknown/s/unknown: accept/unknown: refuse/' '/name: json/,/unknown/s/unknown: accept/unknown: pending/'
 mkdir -p "$RUN/control"
 lab_kafka
 controld
@@ -51,6 +62,18 @@ for _ in 1 2 3 4 5; do post dev-1 '{"temp":2}' || true; done >"$RUN/answers"
 grep -q '5\.03' "$RUN/answers" || fail "no 5.03 above the quota: $(cat "$RUN/answers")"
 "$ctl" device set dev-1 --records-per-s 0 >/dev/null
 
+# Labels, and the registry's profile: live, from one message to the next.
+"$ctl" device add lab-1 --profile by-path --label site=basel --label line=3 >/dev/null
+lab_1_gives 'basel 5 basel 3 -'
+"$ctl" device set lab-1 --label site=basel --label line=4 >/dev/null
+lab_1_gives 'basel 5 basel 4 -'
+"$ctl" device set lab-1 --label site=chur >/dev/null
+lab_1_gives '- - - - -'
+"$ctl" device set lab-1 --profile valve >/dev/null
+lab_1_gives 'valve 6 - - valve'
+"$ctl" device set lab-1 --profile by-path --label site=basel >/dev/null
+lab_1_gives 'basel 5 basel - -'
+
 # Pending: entered by its first message, may send when resumed.
 send_json() { dev python3 -c 'import socket,sys; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(sys.argv[1].encode(), ("10.77.0.1", 8095))' "$1"; }
 send_json '{"device":"new-1","temp":1}'
@@ -79,8 +102,9 @@ sleep 4
 kill -9 "$CONTROLD_PID" "$SLUICED_PID"
 wait "$CONTROLD_PID" "$SLUICED_PID" 2>/dev/null || true
 lab_sluiced
-grep -q 'registry snapshot devices=2' "$RUN/sluiced.log" || fail "the snapshot was not used"
+grep -q 'registry snapshot devices=3' "$RUN/sluiced.log" || fail "the snapshot was not used"
 answers dev-1 '2\.04'
+lab_1_gives 'basel 5 basel - -'
 answers dev-2 '4\.0'
 controld
 wait_for 10 together || fail "the planes did not meet a third time"

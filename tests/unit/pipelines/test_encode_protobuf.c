@@ -58,7 +58,7 @@ round_trip(const struct envelope *e, const struct item *it, const struct record 
 
 static void everything_comes_back(void **) {
 	struct config_route route = {.ack = ACK_KAFKA, .encoding = ENCODING_PROTOBUF};
-	struct profile profile = {.route = &route};
+	struct profile profile = {.name = "env", .schema_version = 7, .route = &route};
 	struct property user[] = {{VIEW_LITERAL("site"), VIEW_LITERAL("a\"b")}};
 	struct reading reading = {.time_ns = -5, .has_time = true};
 	struct item it = {
@@ -102,6 +102,8 @@ static void everything_comes_back(void **) {
 	bytes_equal(r->appliance, "s1");
 	bytes_equal(r->device, "dev-1");
 	bytes_equal(r->path, "t/dev-1/env");
+	bytes_equal(r->profile, "env");
+	assert_int_equal(r->schema, 7);
 	bytes_equal(r->transport, "mqtt");
 	assert_int_equal(r->realm, 5);
 	assert_int_equal(r->n, 2);
@@ -128,9 +130,9 @@ static void everything_comes_back(void **) {
 	sluice__v1__record__free_unpacked(r, NULL);
 }
 
-static void a_record_without_time_says_so(void **) {
+static void a_record_without_time_or_schema_says_so(void **) {
 	struct config_route route = {.encoding = ENCODING_PROTOBUF};
-	struct profile profile = {.route = &route};
+	struct profile profile = {.name = "plain", .route = &route};
 	struct reading reading = {0};
 	struct item it = {.m = {.profile = &profile}, .record_count = 1};
 	struct record rec = {.reading = &reading, .device = VIEW_LITERAL("d")};
@@ -139,6 +141,8 @@ static void a_record_without_time_says_so(void **) {
 	readings_reset(&readings);
 	Sluice__V1__Record *r = round_trip(&e, &it, &rec);
 	assert_int_equal(r->device_time_case, SLUICE__V1__RECORD__DEVICE_TIME__NOT_SET);
+	bytes_equal(r->profile, "");
+	assert_int_equal(r->schema, 0);
 	sluice__v1__record__free_unpacked(r, NULL);
 }
 
@@ -160,7 +164,7 @@ static void varints_have_the_length_they_need(void **) {
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(everything_comes_back),
-		cmocka_unit_test(a_record_without_time_says_so),
+		cmocka_unit_test(a_record_without_time_or_schema_says_so),
 		cmocka_unit_test(varints_have_the_length_they_need),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);

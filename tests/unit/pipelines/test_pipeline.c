@@ -522,8 +522,9 @@ static void original_bytes_with_headers(void **state) {
 	struct message m = message(t, PROFILE_ORIGINAL, payload);
 	struct view name;
 	struct view value;
-	bool device_seen = false;
+	bool device_seen = false, profile_seen = false, schema_seen = false;
 
+	t->profiles[PROFILE_ORIGINAL].schema_version = 12;
 	push_and_run(t, &m);
 	struct batch *b = only_sealed(t);
 	assert_int_equal(b->count, 1); // one device: the payload is carried once
@@ -535,10 +536,15 @@ static void original_bytes_with_headers(void **state) {
 	assert_true(header_next(&r, &name, &value));
 	assert_true(view_equal(name, VIEW_LITERAL("ledger_seq")));
 	assert_true(view_equal(value, VIEW_LITERAL("                  42")));
-	while (header_next(&r, &name, &value))
+	while (header_next(&r, &name, &value)) {
 		if (view_equal(name, VIEW_LITERAL("device")))
 			device_seen = view_equal(value, VIEW_LITERAL("d1"));
-	assert_true(device_seen);
+		if (view_equal(name, VIEW_LITERAL("profile")))
+			profile_seen = view_equal(value, VIEW_LITERAL("profile-3"));
+		if (view_equal(name, VIEW_LITERAL("schema")))
+			schema_seen = view_equal(value, VIEW_LITERAL("12"));
+	}
+	assert_true(device_seen && profile_seen && schema_seen);
 	assert_int_equal(rd_left(&r), 0);
 }
 
