@@ -7,15 +7,20 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-int durable_file_begin(struct durable_file *f, const char *path, mode_t mode) {
-	f->stream = NULL;
+static int part_open(struct durable_file *f, const char *path, mode_t mode) {
 	if (strlen(path) >= sizeof(f->path))
 		return -ENAMETOOLONG;
 	snprintf(f->path, sizeof(f->path), "%s", path);
 	snprintf(f->part, sizeof(f->part), "%s.part", path);
-	int fd = open(f->part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+	int fd = open(f->part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
+	return fd < 0 ? -errno : fd;
+}
+
+int durable_file_begin(struct durable_file *f, const char *path, mode_t mode) {
+	f->stream = NULL;
+	int fd = part_open(f, path, mode);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	f->stream = fdopen(fd, "w");
 	if (f->stream != NULL)
 		return 0;
@@ -44,6 +49,17 @@ int durable_name_sync(const char *path) {
 	return ret;
 }
 
+// `ret`: how writing the part went.
+static int part_rename(const struct durable_file *f, int ret) {
+	if (ret == 0 && rename(f->part, f->path) < 0)
+		ret = -errno;
+	if (ret < 0) {
+		unlink(f->part);
+		return ret;
+	}
+	return durable_name_sync(f->path);
+}
+
 static int last_error(void) {
 	return errno != 0 ? -errno : -EIO;
 }
@@ -57,13 +73,7 @@ int durable_file_commit(struct durable_file *f) {
 	if (fclose(f->stream) != 0 && ret == 0)
 		ret = last_error();
 	f->stream = NULL;
-	if (ret == 0 && rename(f->part, f->path) < 0)
-		ret = -errno;
-	if (ret < 0) {
-		unlink(f->part);
-		return ret;
-	}
-	return durable_name_sync(f->path);
+	return part_rename(f, ret);
 }
 
 void durable_file_abandon(struct durable_file *f) {
@@ -74,12 +84,51 @@ void durable_file_abandon(struct durable_file *f) {
 	unlink(f->part);
 }
 
-int durable_file_write(const char *path, const void *bytes, size_t len, mode_t mode) {
-	struct durable_file f;
-	int ret = durable_file_begin(&f, path, mode);
+// --- the whole at once: without stdio, for sluice-signd may make few system calls
 
-	if (ret < 0)
-		return ret;
-	(void)fwrite(bytes, 1, len, f.stream); // the commit sees what went wrong
-	return durable_file_commit(&f);
+int durable_file_write(const char *path, const void *bytes, size_t len, mode_t mode) {
+	return durable_file_write_like(path, bytes, len, mode, NULL);
+}
+
+static int look_like(int fd, const char *other) {
+	struct stat s;
+
+	if (other == NULL || stat(other, &s) < 0)
+		return 0;
+	if (fchmod(fd, s.st_mode & 0666) < 0 || fchown(fd, s.st_uid, s.st_gid) < 0)
+		return errno == EPERM ? 0 : -errno;
+	return 0;
+}
+
+static int whole_write(int fd, const char *bytes, size_t len) {
+	while (len > 0) {
+		ssize_t n = write(fd, bytes, len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -ENOSPC;
+		bytes += n;
+		len -= (size_t)n;
+	}
+	return fsync(fd) < 0 ? -errno : 0;
+}
+
+int durable_file_write_like(
+	const char *path,
+	const void *bytes,
+	size_t len,
+	mode_t mode,
+	const char *like
+) {
+	struct durable_file f;
+	int fd = part_open(&f, path, mode);
+
+	if (fd < 0)
+		return fd;
+	int ret = look_like(fd, like);
+	if (ret == 0)
+		ret = whole_write(fd, bytes, len);
+	if (close(fd) < 0 && ret == 0)
+		ret = -errno;
+	return part_rename(&f, ret);
 }

@@ -31,6 +31,15 @@ void durable_file_abandon(struct durable_file *f); // as if it had not begun
 
 // The whole at once.
 int durable_file_write(const char *path, const void *bytes, size_t len, mode_t mode);
+// With the mode and owner of `like`, so far as we may and if it exists: what another user reads.
+// `like` may be a directory, and the file itself.
+int durable_file_write_like(
+	const char *path,
+	const void *bytes,
+	size_t len,
+	mode_t mode,
+	const char *like
+);
 
 // Make the name of a file that exists as durable as its content.
 int durable_name_sync(const char *path);

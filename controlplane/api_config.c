@@ -44,32 +44,8 @@ static char *file_text(const char *path, int *error) {
 }
 
 // As the file in force: sluiced, another user, must be able to read it.
-static int like_the_other(int fd, const char *other) {
-	struct stat s;
-
-	if (stat(other, &s) < 0)
-		return 0;
-	if (fchmod(fd, s.st_mode & 0777) < 0 || fchown(fd, s.st_uid, s.st_gid) < 0)
-		return errno == EPERM ? 0 : -errno;
-	return 0;
-}
-
-// Beside the file in force, so that relative references mean the same. Caller unlinks `path`.
-static int file_put(const char *path, const char *text, const char *like) {
-	size_t len = strlen(text);
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
-
-	if (fd < 0)
-		return -errno;
-	int ret = like_the_other(fd, like);
-	if (ret == 0 && write(fd, text, len) != (ssize_t)len)
-		ret = -ENOSPC;
-	else if (ret == 0 && fsync(fd) < 0)
-		ret = -errno;
-	close(fd);
-	if (ret < 0)
-		unlink(path);
-	return ret;
+static int file_put(const struct control *c, const char *path, const char *text) {
+	return durable_file_write_like(path, text, strlen(text), 0640, c->config_path);
 }
 
 static json_t *errors_json(const struct config_error *errors, uint32_t count) {
@@ -183,8 +159,9 @@ static bool text_check(
 	char path[300];
 	uint32_t count = 0;
 
+	// Beside the file in force, so that relative references mean the same.
 	snprintf(path, sizeof(path), "%s.candidate", c->config_path);
-	int ret = file_put(path, text, c->config_path);
+	int ret = file_put(c, path, text);
 	if (ret < 0) {
 		reply_error(
 			r,
@@ -282,21 +259,6 @@ announcement(const struct control *c, int64_t version, const char *text) {
 	return g;
 }
 
-static int file_swap(struct control *c, const char *text) {
-	struct durable_file f;
-	int ret = durable_file_begin(&f, c->config_path, 0640);
-
-	if (ret < 0)
-		return ret;
-	ret = like_the_other(fileno(f.stream), c->config_path);
-	if (ret < 0) {
-		durable_file_abandon(&f);
-		return ret;
-	}
-	(void)fputs(text, f.stream); // the commit sees what went wrong
-	return durable_file_commit(&f);
-}
-
 // The file and its version in the history, both or neither.
 static int
 store(struct control *c,
@@ -305,13 +267,13 @@ store(struct control *c,
       const char *text,
       const char *comment,
       int64_t *version) {
-	int ret = file_swap(c, text);
+	int ret = file_put(c, c->config_path, text);
 
 	if (ret < 0)
 		return ret;
 	ret = registry_config_add(c->registry, &q->author, comment, text, version);
 	if (ret < 0 && before != NULL)
-		(void)file_swap(c, before);
+		(void)file_put(c, c->config_path, before);
 	return ret;
 }
 

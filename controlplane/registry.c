@@ -3,7 +3,6 @@
 #include "controlplane/registry_state.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -176,33 +175,23 @@ out:
 	return ret;
 }
 
-static int flushed(const char *path) {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return -errno;
-	int ret = fsync(fd) < 0 ? -errno : 0;
-	close(fd);
-	return ret;
-}
-
 int registry_backup(struct registry *r, const char *path) {
-	char part[600];
+	struct durable_file f;
+	int ret = durable_file_begin(&f, path, 0600);
 
-	snprintf(part, sizeof(part), "%s.part", path);
-	unlink(part);
-	mode_t mask = umask(0077);
-	int ret = copy_to(r, part);
-	umask(mask);
-	if (ret == 0)
-		ret = flushed(part);
-	if (ret == 0 && rename(part, path) < 0)
-		ret = -errno;
-	if (ret < 0) {
-		unlink(part);
-		return ret;
+	if (ret == 0) {
+		ret = copy_to(r, f.part);
+		if (ret < 0) {
+			durable_file_abandon(&f);
+			return ret;
+		}
+		ret = durable_file_commit(&f);
 	}
-	return durable_name_sync(path);
+	if (ret < 0)
+		snprintf(
+			r->sql.why, sizeof(r->sql.why), "backup to %.180s: %s", path, strerror(-ret)
+		);
+	return ret;
 }
 
 int registry_check(struct registry *r, char *why, size_t why_len) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "config/config.h"
+#include "config/durable_file.h"
 #include "config/signature.h"
 #include "controlplane/ca/digest.h"
 #include "controlplane/rules_files.h"
@@ -29,22 +30,9 @@ int rules_path(const char *config, char *out, size_t room) {
 	return ret;
 }
 
-// With the mode and owner of `like`, as far as we may: sluiced, another user, must read it.
+// sluiced, another user, must read it.
 static int text_write(const char *path, const char *text, size_t len, const char *like) {
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
-	struct stat s;
-	int ret = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (stat(like, &s) == 0
-	    && (fchmod(fd, s.st_mode & 0666) < 0 || fchown(fd, s.st_uid, s.st_gid) < 0)
-	    && errno != EPERM)
-		ret = -errno;
-	if (ret == 0 && (write(fd, text, len) != (ssize_t)len || fsync(fd) < 0))
-		ret = errno != 0 ? -errno : -ENOSPC;
-	close(fd);
-	return ret;
+	return durable_file_write_like(path, text, len, 0644, like);
 }
 
 int rules_announce(const char *path, const char *text, char *out, size_t room) {
@@ -97,11 +85,9 @@ int rules_swap(const char *path, const char *text) {
 
 	if (stat(path, &s) < 0)
 		return -errno;
+	if (!S_ISDIR(s.st_mode))
+		return text_write(path, text, strlen(text), path);
 	snprintf(part, sizeof(part), "%.500s.part", path);
-	if (!S_ISDIR(s.st_mode)) {
-		int ret = text_write(part, text, strlen(text), path);
-		return ret < 0 ? ret : rename(part, path) < 0 ? -errno : 0;
-	}
 	int ret = directory_write(part, text, path);
 	if (ret == 0 && renameat2(AT_FDCWD, part, AT_FDCWD, path, RENAME_EXCHANGE) < 0)
 		ret = -errno;
@@ -148,7 +134,7 @@ int rules_version_add(
 		return -errno;
 	*version = rules_version_last(state_dir) + 1;
 	version_path(state_dir, *version, "yaml", path);
-	int ret = text_write(path, text, strlen(text), "");
+	int ret = text_write(path, text, strlen(text), NULL);
 	if (ret < 0)
 		return ret;
 	digest_sha256(text, strlen(text), digest);

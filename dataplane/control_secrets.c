@@ -4,6 +4,7 @@
 //
 //   secrets.snapshot, mode 600: header { magic, sizes, counts, registry, version, crcs }, claims,
 //   credentials
+#include "config/durable_file.h"
 #include "dataplane/control_private.h"
 #include "dataplane/frame/registry_keys.h"
 #include "dataplane/log.h"
@@ -11,13 +12,11 @@
 #include <rte_hash_crc.h>
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #define LOG_SUBSYSTEM "control"
 #define SECRETS_MAGIC 0x3253544552434553u // "SECRETS2"
@@ -170,24 +169,17 @@ static int secrets_write(const struct control *c, const struct secrets *s) {
 		.credentials = s->credential_count,
 		.crc = secrets_crc(s),
 	};
-	char part[310];
+	struct durable_file f;
+	int ret = durable_file_begin(&f, c->secrets_path, 0600);
 
+	if (ret < 0)
+		return ret;
 	h.crc_header = rte_hash_crc(&h, offsetof(struct secrets_header, crc_header), UINT32_MAX);
-	snprintf(part, sizeof(part), "%s.part", c->secrets_path);
-	int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	FILE *f = fd >= 0 ? fdopen(fd, "w") : nullptr;
-	if (f == nullptr)
-		return -errno;
-	bool ok = fwrite(&h, sizeof(h), 1, f) == 1
-		&& fwrite(s->claims, sizeof(s->claims[0]), s->claim_count, f) == s->claim_count
-		&& fwrite(s->credentials, sizeof(s->credentials[0]), s->credential_count, f)
-			== s->credential_count
-		&& fflush(f) == 0 && fdatasync(fd) == 0;
-	if (fclose(f) != 0 || !ok || rename(part, c->secrets_path) < 0) {
-		unlink(part);
-		return -EIO;
-	}
-	return 0;
+	// The commit sees what went wrong.
+	(void)fwrite(&h, sizeof(h), 1, f.stream);
+	(void)fwrite(s->claims, sizeof(s->claims[0]), s->claim_count, f.stream);
+	(void)fwrite(s->credentials, sizeof(s->credentials[0]), s->credential_count, f.stream);
+	return durable_file_commit(&f);
 }
 
 void control_secrets_save(struct control *c) {

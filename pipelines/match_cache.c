@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Serialised databases on disk, so that a start does not wait for the compiler.
+#include "config/durable_file.h"
 #include "pipelines/match_set.h"
 #include "pipelines/sha256.h"
 
@@ -119,28 +120,25 @@ int match_cache_load(const char *path, const uint8_t key[32], hs_database_t **da
 	return ret;
 }
 
-static int body_write(int fd, struct cache_header *h, char *const *bodies) {
+static void body_write(FILE *f, struct cache_header *h, char *const *bodies) {
 	struct sha256 sum;
 
 	sha256_init(&sum);
 	for (int i = 0; i < MATCH_PLACES; i++)
 		sha256_update(&sum, bodies[i], (size_t)h->bytes[i]);
 	sha256_digest(&sum, h->body_sha256);
-	if (write(fd, h, sizeof(*h)) != (ssize_t)sizeof(*h))
-		return -EIO;
+	// The commit sees what went wrong.
+	(void)fwrite(h, sizeof(*h), 1, f);
 	for (int i = 0; i < MATCH_PLACES; i++)
-		if (write(fd, bodies[i], (size_t)h->bytes[i]) != (ssize_t)h->bytes[i])
-			return -EIO;
-	return fsync(fd) < 0 ? -errno : 0;
+		(void)fwrite(bodies[i], 1, (size_t)h->bytes[i], f);
 }
 
 int match_cache_save(const char *path, const uint8_t key[32], hs_database_t *const *databases) {
 	struct cache_header h = {.magic = CACHE_MAGIC};
 	char *bodies[MATCH_PLACES] = {0};
-	char part[4096];
+	struct durable_file f;
 	int ret = 0;
 
-	snprintf(part, sizeof(part), "%s.part", path);
 	memcpy(h.key, key, sizeof(h.key));
 	for (int i = 0; i < MATCH_PLACES; i++) {
 		size_t n = 0;
@@ -150,15 +148,11 @@ int match_cache_save(const char *path, const uint8_t key[32], hs_database_t *con
 			ret = -ENOMEM;
 		h.bytes[i] = n;
 	}
+	if (ret == 0)
+		ret = durable_file_begin(&f, path, 0600);
 	if (ret == 0) {
-		int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-		ret = fd < 0 ? -errno : body_write(fd, &h, bodies);
-		if (fd >= 0)
-			close(fd);
-		if (ret == 0 && rename(part, path) < 0)
-			ret = -errno;
-		if (ret < 0)
-			unlink(part);
+		body_write(f.stream, &h, bodies);
+		ret = durable_file_commit(&f);
 	}
 	for (int i = 0; i < MATCH_PLACES; i++)
 		free(bodies[i]);

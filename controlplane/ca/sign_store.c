@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "config/durable_file.h"
 #include "controlplane/ca/digest.h"
 #include "controlplane/ca/sign_store.h"
 
@@ -66,32 +67,12 @@ int sign_text_read(const struct sign_store *s, enum sign_file f, char *out, size
 	return n < 0 ? n : 0;
 }
 
-static int directory_sync(const char *dir) {
-	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd < 0)
-		return -errno;
-	int ret = fsync(fd) < 0 ? -errno : 0;
-	close(fd);
-	return ret;
-}
-
 int sign_write(const struct sign_store *s, enum sign_file f, const void *bytes, size_t len) {
 	bool secret = f == SIGN_ROOT_KEY || f == SIGN_ISSUING_KEY || f == SIGN_NEXT_KEY;
-	char path[400], part[420];
+	char path[400];
 
 	path_of(s, f, path);
-	snprintf(part, sizeof(part), "%s.part", path);
-	int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, secret ? 0600 : 0644);
-	if (fd < 0)
-		return -errno;
-	int ret = write(fd, bytes, len) == (ssize_t)len ? 0 : -ENOSPC;
-	if (ret == 0 && fsync(fd) < 0)
-		ret = -errno;
-	close(fd);
-	if (ret == 0 && rename(part, path) < 0)
-		ret = -errno;
-	return ret < 0 ? ret : directory_sync(s->dir);
+	return durable_file_write(path, bytes, len, secret ? 0600 : 0644);
 }
 
 int sign_delete(const struct sign_store *s, enum sign_file f) {
@@ -100,7 +81,7 @@ int sign_delete(const struct sign_store *s, enum sign_file f) {
 	path_of(s, f, path);
 	if (unlink(path) < 0 && errno != ENOENT)
 		return -errno;
-	return directory_sync(s->dir);
+	return durable_name_sync(path);
 }
 
 int sign_key_read(const struct sign_store *s, enum sign_file f, char key[CA_KEY_MAX]) {

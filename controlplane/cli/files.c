@@ -138,27 +138,22 @@ int run_credential(struct invocation *v) {
 
 // --- restore: works on files, sluice-controld must not run
 
-static int file_copy(const char *from, const char *to) {
+static int file_copy(const char *from, FILE *to) {
 	char block[65536];
 	ssize_t n = 0;
 	int in = open(from, O_RDONLY | O_CLOEXEC);
-	int out = in >= 0 ? open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600) : -1;
-	int ret = in < 0 || out < 0 ? -errno : 0;
 
-	while (ret == 0 && (n = read(in, block, sizeof(block))) > 0)
-		if (write(out, block, (size_t)n) != n)
-			ret = -ENOSPC;
-	if (ret == 0 && (n < 0 || fsync(out) < 0))
-		ret = -EIO;
-	if (in >= 0)
-		close(in);
-	if (out >= 0)
-		close(out);
+	if (in < 0)
+		return -errno;
+	while ((n = read(in, block, sizeof(block))) > 0)
+		(void)fwrite(block, 1, (size_t)n, to); // the commit sees what went wrong
+	int ret = n < 0 ? -errno : 0;
+	close(in);
 	return ret;
 }
 
 // A file belongs to whom its directory belongs: sluice-controld, sluice-signd.
-static int owner_as_directory(const char *file, const char *to) {
+static int owner_as_directory(int fd, const char *to) {
 	char dir[700];
 	struct stat s;
 
@@ -169,23 +164,25 @@ static int owner_as_directory(const char *file, const char *to) {
 	*slash = '\0';
 	if (geteuid() != 0 || stat(dir, &s) < 0)
 		return 0;
-	return chown(file, s.st_uid, s.st_gid) < 0 ? -errno : 0;
+	return fchown(fd, s.st_uid, s.st_gid) < 0 ? -errno : 0;
 }
 
 static int restore_one(const char *dir, const char *name, const char *to) {
-	char from[600], part[700];
+	struct durable_file f;
+	char from[600];
 
 	snprintf(from, sizeof(from), "%s/%s", dir, name);
-	snprintf(part, sizeof(part), "%s.part", to);
 	if (access(from, F_OK) < 0)
 		return 0;
-	int ret = file_copy(from, part);
+	int ret = durable_file_begin(&f, to, 0600);
 	if (ret == 0)
-		ret = owner_as_directory(part, to);
-	if (ret == 0 && rename(part, to) < 0)
-		ret = -errno;
+		ret = file_copy(from, f.stream);
 	if (ret == 0)
-		ret = durable_name_sync(to);
+		ret = owner_as_directory(fileno(f.stream), to);
+	if (ret == 0)
+		ret = durable_file_commit(&f);
+	else
+		durable_file_abandon(&f);
 	if (ret < 0)
 		fprintf(stderr, "sluicectl: %s: %s\n", to, strerror(-ret));
 	else

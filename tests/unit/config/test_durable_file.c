@@ -22,6 +22,7 @@ static char path[64], part[72];
 static char trace[256]; // "sync-file rename sync-directory "
 static const char *failing; // the call that fails
 static bool watching;
+static bool streamed; // written through the stream, or whole at once
 
 static bool note(const char *call) {
 	if (!watching)
@@ -64,10 +65,20 @@ static void holds(const char *expected) {
 	assert_string_equal(text, expected);
 }
 
+static int stream(const char *text) {
+	struct durable_file f;
+	int ret = durable_file_begin(&f, path, 0640);
+
+	if (ret < 0)
+		return ret;
+	fputs(text, f.stream);
+	return durable_file_commit(&f);
+}
+
 static int replace(const char *text) {
 	watching = true;
 	trace[0] = '\0';
-	int ret = durable_file_write(path, text, strlen(text), 0640);
+	int ret = streamed ? stream(text) : durable_file_write(path, text, strlen(text), 0640);
 	watching = false;
 	failing = NULL;
 	return ret;
@@ -81,7 +92,8 @@ static int setup(void **) {
 	return 0;
 }
 
-static int before(void **) {
+static int before(void **state) {
+	streamed = *state != NULL;
 	return replace("old");
 }
 
@@ -132,6 +144,20 @@ static void a_full_disk_leaves_the_old_file(void **) {
 	assert_int_equal(access(part, F_OK), -1);
 }
 
+static void the_mode_of_another_file_is_taken(void **) {
+	struct stat s;
+
+	assert_int_equal(chmod(path, 0604), 0);
+	assert_int_equal(durable_file_write_like(path, "new", 3, 0640, path), 0);
+	holds("new");
+	assert_int_equal(stat(path, &s), 0);
+	assert_int_equal(s.st_mode & 0777, 0604);
+	assert_int_equal(durable_file_write_like(path, "newer", 5, 0600, "/nonexistent"), 0);
+	holds("newer");
+	assert_int_equal(stat(path, &s), 0);
+	assert_int_equal(s.st_mode & 0777, 0600);
+}
+
 static void abandoned_is_nothing(void **) {
 	struct durable_file f;
 
@@ -164,12 +190,18 @@ static void names_too_long_and_directories_that_are_not(void **) {
 	assert_int_equal(durable_name_sync("in-the-current-one"), 0);
 }
 
+#define EITHER_WAY(test)                                                                           \
+	cmocka_unit_test_setup(test, before), {                                                    \
+		#test " by stream", test, before, NULL, &streamed                                  \
+	}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(file_name_directory, before),
-		cmocka_unit_test_setup(a_failing_disk_leaves_the_old_file, before),
+		EITHER_WAY(file_name_directory),
+		EITHER_WAY(a_failing_disk_leaves_the_old_file),
 		cmocka_unit_test_setup(a_directory_that_cannot_be_synchronised_is_told, before),
 		cmocka_unit_test_setup(a_full_disk_leaves_the_old_file, before),
+		cmocka_unit_test_setup(the_mode_of_another_file_is_taken, before),
 		cmocka_unit_test_setup(abandoned_is_nothing, before),
 		cmocka_unit_test_setup(what_a_crash_left_is_overwritten, before),
 		cmocka_unit_test(names_too_long_and_directories_that_are_not),

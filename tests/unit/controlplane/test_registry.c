@@ -485,6 +485,8 @@ static void a_corrupt_file_is_told_and_a_backup_works(void **) {
 		add(name);
 	}
 	snprintf(backup, sizeof(backup), "%s/backup.db", dir);
+	assert_int_equal(registry_backup(r, "/nonexistent/backup.db"), -ENOENT);
+	assert_non_null(strstr(registry_why(r), "/nonexistent/backup.db"));
 	assert_int_equal(registry_backup(r, backup), 0);
 	assert_int_equal(registry_check_file(backup, why, sizeof(why)), 0);
 	registry_close(r);
