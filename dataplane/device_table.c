@@ -63,17 +63,15 @@ static void prefetch_slots(const struct device_table *t, const uint64_t hash[2])
 	}
 }
 
-void device_table_lookup(
+void device_table_find(
 	const struct device_table *t,
-	const struct view *names,
+	const uint64_t (*hash)[2],
 	uint32_t n,
 	struct device_entry *out
 ) {
-	uint64_t hash[DEVICE_BURST][2];
 	uint32_t generation = atomic_load_explicit(&t->generation, memory_order_acquire);
 
 	for (uint32_t i = 0; i < n; i++) {
-		siphash13_128(t->secret, names[i].p, names[i].len, hash[i]);
 		__builtin_prefetch(device_set_at(&t->index, hash[i], 0));
 		__builtin_prefetch(device_set_at(&t->index, hash[i], 1));
 	}
@@ -92,6 +90,19 @@ void device_table_lookup(
 			if (out[i].slot == DEVICE_NONE)
 				probe(t, hash[i], &out[i]);
 	}
+}
+
+void device_table_lookup(
+	const struct device_table *t,
+	const struct view *names,
+	uint32_t n,
+	struct device_entry *out
+) {
+	uint64_t hash[DEVICE_BURST][2];
+
+	for (uint32_t i = 0; i < n; i++)
+		siphash13_128(t->secret, names[i].p, names[i].len, hash[i]);
+	device_table_find(t, hash, n, out);
 }
 
 // --- what workers write

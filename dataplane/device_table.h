@@ -52,6 +52,13 @@ void device_table_lookup(
 	uint32_t n,
 	struct device_entry *out
 );
+// The same for whoever has the names' SipHashes under the table's secret.
+void device_table_find(
+	const struct device_table *t,
+	const uint64_t (*hash)[2],
+	uint32_t n,
+	struct device_entry *out
+);
 
 // Name of the profile that the registry gives a device; empty if none. Lives as long as the table.
 struct view device_table_profile(const struct device_table *t, uint16_t profile);

@@ -52,10 +52,15 @@ static uint32_t tag_of(uint64_t hash) {
 	return (uint32_t)(hash >> 32) | 1;
 }
 
+uint64_t flow_book_name(const struct flow_book *b, struct view device) {
+	uint64_t name[2];
+
+	siphash13_128(b->secret, device.p, device.len, name);
+	return name[0];
+}
+
 uint64_t flow_book_hash(const struct flow_book *b, const struct flow_id *id) {
-	uint64_t words[3] = {
-		id->device.len > 0 ? siphash13(b->secret, id->device.p, id->device.len) : 0
-	};
+	uint64_t words[3] = {id->name};
 
 	memcpy(words + 1, id->peer.bytes, 16);
 	words[0] += (uint64_t)id->peer.realm << 16 | (uint64_t)id->peer.family << 8 | id->transport;

@@ -297,6 +297,8 @@ static enum mqtt_end session_visit(void *visitor, const struct mqtt_visit *v) {
 		return MQTT_END_COUNT;
 	id.peer = f.peer;
 	id.device = (struct view) {(const uint8_t *)f.device, f.device_len};
+	if (d->gate->book != NULL)
+		id.name = flow_book_name(d->gate->book, id.device);
 	const struct flow_entry *e =
 		d->gate->book != NULL ? flow_book_find(d->gate->book, &id) : NULL;
 	if (e != NULL) {

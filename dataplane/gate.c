@@ -204,7 +204,7 @@ static void flow_count(struct gate *g, const struct asked *a, uint64_t hash) {
 
 void gate_judge(void *gate, struct judgement *j, uint32_t n) {
 	struct device_entry entries[DEVICE_BURST];
-	struct view names[DEVICE_BURST] = {0};
+	uint64_t names[DEVICE_BURST][2];
 	struct asked asked[DEVICE_BURST];
 	uint64_t hashes[DEVICE_BURST];
 	struct gate *g = gate;
@@ -214,12 +214,14 @@ void gate_judge(void *gate, struct judgement *j, uint32_t n) {
 		asked[i].j = &j[i];
 		asked[i].entry = &entries[i];
 		peer_fill(j[i].message, &asked[i].flow.peer);
-		asked[i].flow.device = names[i] = j[i].device;
+		asked[i].flow.device = j[i].device;
+		asked[i].flow.name = names[i][0] = j[i].name[0];
+		names[i][1] = j[i].name[1];
 		asked[i].flow.transport = j[i].message->transport;
 	}
 	for (uint32_t i = 0; g->book != NULL && i < n; i++)
 		hashes[i] = flow_book_hash(g->book, &asked[i].flow);
-	device_table_lookup(g->table, names, n, entries);
+	device_table_find(g->table, names, n, entries);
 	for (uint32_t i = 0; g->book != NULL && i < n; i++)
 		flow_book_prefetch(g->book, hashes[i]);
 	for (uint32_t i = 0; i < n; i++) {

@@ -131,7 +131,7 @@ static int pipeline_start(struct worker *w, const struct worker_env *env) {
 		.states = env->shared->states,
 		.workers = w->count,
 		.park_bytes = c->pipeline.park_bytes,
-		.secret = env->shared->secret[1],
+		.secret = {env->shared->secret[0], env->shared->secret[1]},
 		.mail = mail_sent,
 		.sealed = batch_sealed,
 		.owner = w,

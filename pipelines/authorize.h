@@ -24,6 +24,7 @@ enum judgement_rc : uint8_t {
 struct judgement {
 	const struct message *message;
 	struct view device;
+	uint64_t name[2]; // record.name
 	uint32_t records;
 	uint32_t bytes; // of the payload, with the message's first device
 	bool granted; // the profile lets message.device speak for it, whatever the registry says

@@ -73,6 +73,7 @@ struct found {
 struct record {
 	const struct reading *reading;
 	struct view device;
+	uint64_t name[2]; // SipHash of `device` under the secret of this start, see pipeline_env
 	struct view claimed; // device the payload names, if it does not decide and differs
 	uint32_t state; // the device's place among the device states; STATE_NONE: it has none
 	bool registered;

@@ -102,13 +102,11 @@ static void note_record(
 
 // Refused or shed before the stage that looks devices up.
 static uint32_t place_of(const struct pipeline *p, const struct record *rec) {
-	uint64_t hash[2];
 	uint32_t place;
 
 	if (rec->state != STATE_NONE)
 		return rec->state;
-	device_hash(p->env.states, rec->device, hash);
-	return device_own(p->env.states, p->env.worker, hash, &place) ? place : STATE_NONE;
+	return device_own(p->env.states, p->env.worker, rec->name, &place) ? place : STATE_NONE;
 }
 
 void decision_item(struct pipeline *p, const struct item *it, enum decision_kind kind) {

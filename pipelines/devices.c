@@ -98,7 +98,8 @@ static void add(struct pipeline *p, struct lookups *l, struct item *it, struct r
 	one->it = it;
 	one->rec = rec;
 	one->run = 1;
-	device_hash(p->env.states, rec->device, one->hash);
+	one->hash[0] = rec->name[0];
+	one->hash[1] = rec->name[1];
 	device_prefetch_words(p->env.states, one->hash);
 }
 

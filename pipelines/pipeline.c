@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "config/config.h"
 #include "config/select.h"
+#include "parsers/siphash.h"
 #include "pipelines/decode.h"
 #include "pipelines/dedup.h"
 #include "pipelines/devices.h"
@@ -12,6 +13,8 @@
 #include "pipelines/route.h"
 #include "pipelines/validate.h"
 #include "pipelines/watch.h"
+
+#include <string.h>
 
 void pipeline_use(struct pipeline *p, const struct config *c) {
 	uint32_t entries = c->egress.batch_records;
@@ -101,12 +104,30 @@ static void turn_away(struct pipeline *p, struct item *it) {
 	settle_later(p, &it->m, &v);
 }
 
+// Every stage that looks a device up does it by this hash, so it is made once, and the first table
+// to be asked is on its way into the cache.
+static void name_burst(struct pipeline *p, uint16_t from, uint16_t to) {
+	for (uint16_t i = from; i < to; i++) {
+		const struct item *it = &p->burst.items[i];
+		struct record *r = &p->burst.records[it->first_record];
+		for (uint16_t n = 0; n < it->record_count; n++) {
+			if (n > 0 && view_equal(r[n].device, r[n - 1].device))
+				memcpy(r[n].name, r[n - 1].name, sizeof(r[n].name));
+			else
+				siphash13_128(
+					p->env.secret, r[n].device.p, r[n].device.len, r[n].name
+				);
+		}
+	}
+}
+
 // The burst order. A stage that judges or changes records stands between decode and route.
 static void run_stages(struct pipeline *p) {
 	struct burst *b = &p->burst;
 
 	for (uint16_t from = 0; from < b->item_count;) {
 		uint16_t to = decode_burst(p->decoder, b, from);
+		name_burst(p, from, to);
 		authorize_burst(b, from, to, &p->env.authority);
 		devices_burst(p, from, to);
 		dedup_burst(p, from, to);

@@ -48,7 +48,9 @@ struct pipeline_env {
 	// if there is no room now; letters from one worker to another arrive in their order.
 	uint16_t workers;
 	uint32_t park_bytes;
-	uint64_t secret; // of this start
+	// Of this start. Devices are known by the SipHash of their names under it, here and behind
+	// `authority`; where there are states, it is theirs.
+	uint64_t secret[2];
 	bool (*mail)(void *owner, uint16_t to, const struct pipeline_letter *l);
 	// Give a sealed batch to batch->egress. Must not fail: ring sized for all batches.
 	void (*sealed)(void *owner, struct batch *b);

@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 static_assert(BATCH_EGRESS_MAX >= EGRESS_MAX);
 
@@ -23,6 +24,8 @@ int pipeline_create(const struct pipeline_env *env, const struct config *c, stru
 		return -ENOMEM;
 	p->env = *env;
 	p->envelope.appliance_epoch = env->appliance_epoch;
+	if (env->states != nullptr)
+		memcpy(p->env.secret, env->states->secret, sizeof(p->env.secret));
 
 	ret = batch_set_init(
 		&p->batches, env->batches, env->batch_count, READINGS_MAX, env->sealed, env->owner
@@ -35,7 +38,7 @@ int pipeline_create(const struct pipeline_env *env, const struct config *c, stru
 	ret = waiters_init(&p->waiters, env->states != nullptr ? env->ack_slots : 0);
 	if (ret < 0)
 		goto err;
-	ret = watch_init(&p->watch, env->secret);
+	ret = watch_init(&p->watch, env->secret[1]);
 	if (ret < 0)
 		goto err;
 	// One letter per slot, waiter and device waited for may have to wait for its ring.

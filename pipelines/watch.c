@@ -256,7 +256,7 @@ void watch_burst(struct pipeline *p, uint16_t from, uint16_t to) {
 		const struct item *it = &p->burst.items[i];
 		if (!followed(it))
 			continue;
-		keys[i] = hash_of(&p->watch, p->burst.records[it->first_record].device, 0);
+		keys[i] = p->burst.records[it->first_record].name[1] | 1;
 		entry_prefetch(&p->watch, keys[i]);
 	}
 	for (uint16_t i = from; i < to; i++)
