@@ -269,7 +269,12 @@ bool pipeline_idle(const struct pipeline *p) {
 }
 
 static unsigned percent(uint64_t part, uint64_t whole) {
-	return part >= whole ? 100 : (unsigned)(part * 100 / whole);
+	if (part >= whole)
+		return 100;
+	// Asked for each message; the narrow division takes half the time.
+	if (part <= UINT32_MAX / 100 && whole <= UINT32_MAX)
+		return (uint32_t)part * 100 / (uint32_t)whole;
+	return (unsigned)(part * 100 / whole);
 }
 
 unsigned pipeline_pressure(const struct pipeline *p) {

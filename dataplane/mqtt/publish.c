@@ -231,7 +231,11 @@ static bool payload_lies(const struct mqtt_publish *p) {
 
 // What the packet needs is there; nothing has been changed before this.
 static void
-accept(struct mqtt_server *m, uint32_t s, const struct mqtt_peer *peer, struct mqtt_publish *p) {
+accept(struct mqtt_server *m,
+       uint32_t s,
+       const struct mqtt_peer *peer,
+       const struct mqtt_publish *p,
+       bool open) {
 	struct names n = names_of(m, s, p);
 
 	m->stats.publishes[p->qos]++;
@@ -245,7 +249,7 @@ accept(struct mqtt_server *m, uint32_t s, const struct mqtt_peer *peer, struct m
 		refuse_payload(m, s, p, n.print);
 		return;
 	}
-	if (!pipeline_open(m)) {
+	if (!open) {
 		park(m, s, peer, p, &n);
 		return;
 	}
@@ -255,14 +259,14 @@ accept(struct mqtt_server *m, uint32_t s, const struct mqtt_peer *peer, struct m
 	submit(m, s, peer, p, &n, token);
 }
 
-static bool room_for(struct mqtt_server *m, uint32_t s, const struct mqtt_publish *p) {
+static bool room_for(struct mqtt_server *m, uint32_t s, const struct mqtt_publish *p, bool open) {
 	const struct active *a = active_at(m, s);
 
 	if (a == nullptr && m->active.free == 0)
 		return false;
 	if (m->flights.free == 0)
 		return false;
-	if (pipeline_open(m))
+	if (open)
 		return true;
 	uint32_t len = p->topic.len + p->payload.len + p->props.block.len + 512;
 	return share_left(m, a, mqtt_chain_cost(&m->waiting, len));
@@ -286,7 +290,8 @@ bool publish_input(
 	}
 	if (p->props.seen == 0)
 		p->props.block = (struct view) {0};
-	if (!room_for(m, s, p))
+	bool open = pipeline_open(m); // else it is parked
+	if (!room_for(m, s, p, open))
 		return session_pause(m, s);
 	const struct active *a = active_at(m, s);
 	if (p->qos > 0 && window_full(m, se, a) && !flight_known(m, s, p->packet_id, p->qos)) {
@@ -302,6 +307,6 @@ bool publish_input(
 	if (named && mqtt_props_has(&p->props, MQTT_PROP_ALIAS)
 	    && !alias_set(m, s, (uint16_t)p->props.number[MQTT_PROP_ALIAS], p->topic))
 		return end_with(m, s, MQTT_END_NO_MEMORY, REFUSE_PROTOCOL);
-	accept(m, s, peer, p);
+	accept(m, s, peer, p, open);
 	return true;
 }

@@ -2,7 +2,6 @@
 // Which worker owns a flow: never trust the queue. A port with RSS is followed as its NIC does it,
 // any other port is spread by SipHash, which the flow tables need anyway.
 #include "dataplane/net/stack.h"
-#include "parsers/siphash.h"
 
 #include <rte_byteorder.h>
 #include <rte_thash.h>
@@ -10,7 +9,7 @@
 #include <string.h>
 
 static uint64_t key_hash(const struct net *n, const struct flow_key *key) {
-	return siphash13(n->env.secret, key, sizeof(*key));
+	return flow_key_hash(n->env.secret, key);
 }
 
 // Toeplitz over what the NIC sees arriving: source = remote, destination = local.

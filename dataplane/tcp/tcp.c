@@ -161,7 +161,7 @@ void tcp_burst_end(struct tcp *t) {
 
 	while (t->burst_count > 0 && budget-- > 0) {
 		struct tcb *c = &t->tcbs[t->burst[t->burst_head]];
-		t->burst_head = (t->burst_head + 1) % (t->config.max_conns + 1);
+		t->burst_head = t->burst_head < t->config.max_conns ? t->burst_head + 1 : 0;
 		t->burst_count--;
 		c->flags &= ~F_LISTED;
 		if (c->state != TCP_FREE && c->state != TCP_DYING)

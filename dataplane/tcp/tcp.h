@@ -42,7 +42,7 @@ struct tcp_segment_in {
 	const uint8_t *bytes; // TCP header and payload, without link-layer padding
 	uint32_t len;
 	bool checksum_ok; // verified by someone before; else verified here
-	uint64_t hash; // SipHash-1-3 of the key under tcp_config.seed, if known; 0: taken here
+	uint64_t hash; // flow_key_hash(tcp_config.seed, key), if known; 0: taken here
 };
 
 struct tcp_segment_out {

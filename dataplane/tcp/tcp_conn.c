@@ -8,7 +8,7 @@
 #define COOKIE_LIFE_UNITS 33u
 
 uint64_t key_hash(const struct tcp *t, const struct flow_key *key) {
-	return siphash13(t->config.seed, key, sizeof(*key));
+	return flow_key_hash(t->config.seed, key);
 }
 
 void tcb_key(const struct tcp *t, const struct tcb *c, struct flow_key *out) {
@@ -177,7 +177,9 @@ void tcb_list(struct tcp *t, struct tcb *c) {
 	if ((c->flags & F_LISTED) != 0)
 		return;
 	c->flags |= F_LISTED;
-	t->burst[(t->burst_head + t->burst_count) % (t->config.max_conns + 1)] = tcb_index(t, c);
+	uint32_t at = t->burst_head + t->burst_count;
+	uint32_t places = t->config.max_conns + 1;
+	t->burst[at < places ? at : at - places] = tcb_index(t, c);
 	t->burst_count++;
 }
 

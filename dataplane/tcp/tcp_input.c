@@ -175,6 +175,14 @@ static void tell_writable(struct tcp *t, struct tcb *c) {
 		app->writable(app->owner, tcb_conn(t, c));
 }
 
+// Nothing to send, to send again or to acknowledge: the end of the burst has nothing to do here, as
+// after the ACK of the last byte. A timer that was armed for what is over finds out when it fires.
+static bool settled(const struct tcp *t, const struct tcb *c) {
+	return c->snd_una == c->snd_nxt && !tcb_unsent(c)
+		&& (c->flags & (F_RTX | F_ACK_NOW | F_DELACK | F_DELIVER | F_RTO_REC)) == 0
+		&& c->rcv_adv - c->rcv_nxt >= tcb_service(t, c)->mtu;
+}
+
 void tcb_input(struct tcp *t, struct tcb *c, const struct segment *s) {
 	uint16_t gen = c->gen;
 
@@ -200,7 +208,7 @@ void tcb_input(struct tcp *t, struct tcb *c, const struct segment *s) {
 			return;
 	}
 	tell_writable(t, c);
-	if (tcb_same(c, gen))
+	if (tcb_same(c, gen) && !settled(t, c))
 		tcb_list(t, c);
 }
 

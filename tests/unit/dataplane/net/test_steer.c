@@ -2,7 +2,6 @@
 // Owners: several workers on one queue, RSS followed, fragments and ICMP errors to where their flow
 // lives.
 #include "dataplane/net/net.h"
-#include "parsers/siphash.h"
 #include "rig.h"
 
 #include <arpa/inet.h>
@@ -47,10 +46,8 @@ static void a_flow_has_one_owner(void **) {
 		assert_int_equal(p->owner_hash % 2, here ? 1 : 0);
 		assert_int_equal(
 			p->owner_hash,
-			siphash13(
-				(uint64_t[]) {0x0123456789abcdef, 0xfedcba9876543210},
-				&p->key,
-				sizeof(p->key)
+			flow_key_hash(
+				(uint64_t[]) {0x0123456789abcdef, 0xfedcba9876543210}, &p->key
 			)
 		);
 		assert_int_equal(p->flags, here ? 0 : PACKET_TAKEN_OVER);
