@@ -262,10 +262,8 @@ static void message_take(struct control *c, const struct channel_message *m) {
 		control_take_flow_list(c, m);
 		break;
 	case CHANNEL_LETTERS:
-		control_take_letters(c, m);
-		break;
 	case CHANNEL_TOPICS:
-		control_take_topics(c, m);
+		control_take_errand(c, m);
 		break;
 	case CHANNEL_WHY:
 		control_take_why(c, m);
@@ -354,8 +352,7 @@ void control_turn(
 	if (c->fd >= 0)
 		read_messages(c);
 	control_loading_turn(c);
-	control_letters_turn(c);
-	control_topics_turn(c);
+	control_errands_turn(c);
 	control_why_turn(c);
 	control_text_turn(c);
 	control_blocks_turn(c);

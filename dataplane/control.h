@@ -13,13 +13,12 @@
 struct auth_registry;
 struct config;
 struct control;
+struct errand;
 struct frame_devices;
 struct generation_loader;
 struct memory_use;
 struct signatures;
-struct letters;
 struct status;
-struct topics;
 struct why_box;
 
 // Reserves the table of control.devices entries, loads the snapshot of the state directory if there
@@ -49,10 +48,13 @@ void control_loader(
 );
 // Whose figures are reported, and who takes files of signatures. Outlives the control.
 void control_signatures(struct control *c, struct signatures *s);
-// Who answers for dead letters; must outlive the control.
-void control_letters(struct control *c, struct letters *letters);
-// Who answers for Kafka's topics; must outlive the control.
-void control_topics(struct control *c, struct topics *topics);
+// Who answers requests of `type`, which are `about` something. Both outlive the control.
+void control_errand(
+	struct control *c,
+	enum channel_type type,
+	const char *about,
+	struct errand *errand
+);
 // Who answers `why`: one box per worker, which must outlive the control.
 void control_why(struct control *c, struct why_box *boxes);
 // A file is on its way to the workers, or an answer is being made: the next turn should come soon.

@@ -49,5 +49,5 @@ bool control_loading(const struct control *c) {
 	for (enum generation_kind k = 0; k < GENERATION_KIND_COUNT; k++)
 		if (c->loading.jobs[k].running)
 			return true;
-	return c->letters_busy || c->topics_busy || c->why_seq != 0 || c->text != nullptr;
+	return control_errands_busy(c) || c->why_seq != 0 || c->text != nullptr;
 }

@@ -6,12 +6,11 @@
 #include "config/config.h"
 #include "controlplane/api/channel.h"
 #include "dataplane/control.h"
+#include "dataplane/errand.h"
 #include "dataplane/flow_desk.h"
-#include "dataplane/letters/letters.h"
 #include "dataplane/loading.h"
 #include "dataplane/mqtt/auth_registry.h"
 #include "dataplane/quiet_timer.h"
-#include "dataplane/topics.h"
 #include "dataplane/why.h"
 
 #include <stdbool.h>
@@ -45,6 +44,16 @@ struct control_crowd {
 	uint32_t asked; // since it was said
 };
 
+#define CONTROL_ERRANDS 2
+
+// Who answers requests of a type.
+struct control_errand {
+	enum channel_type type;
+	bool busy; // a request is being worked on
+	const char *about;
+	struct errand *errand; // borrowed
+};
+
 struct control {
 	const struct config *config;
 	struct device_table *table;
@@ -75,10 +84,8 @@ struct control {
 	uint64_t began_ns; // of the transfer in progress
 	struct loading loading;
 	uint64_t number; // of the configuration in force, 0: the file of the start
-	struct letters *letters; // borrowed; nullptr in a replay
-	bool letters_busy; // a request is being worked on
-	struct topics *topics; // borrowed; nullptr in a replay
-	bool topics_busy;
+	struct control_errand errands[CONTROL_ERRANDS]; // none in a replay
+	uint32_t errand_count;
 	struct why_box *why; // borrowed, one per worker; nullptr in a replay
 	uint64_t why_seq; // of the question in progress, 0: none
 	uint64_t why_until_ns;
@@ -166,15 +173,11 @@ void control_take_blocks(struct control *c, const struct channel_message *m);
 void control_take_generation(struct control *c, const struct channel_message *m);
 void control_loading_turn(struct control *c); // acknowledges what has come to an end
 
-// --- control_letters.c
+// --- control_errands.c
 
-void control_take_letters(struct control *c, const struct channel_message *m);
-void control_letters_turn(struct control *c);
-
-// --- control_topics.c
-
-void control_take_topics(struct control *c, const struct channel_message *m);
-void control_topics_turn(struct control *c);
+void control_take_errand(struct control *c, const struct channel_message *m);
+void control_errands_turn(struct control *c);
+bool control_errands_busy(const struct control *c);
 
 // --- control_text.c
 

@@ -275,11 +275,15 @@ static int letters_start(struct daemon *d, char *why, size_t why_len) {
 	else
 		ret = letters_create(d->config, d->shared.letters, &d->letters, why, why_len);
 	if (ret == 0)
-		control_letters(d->control, d->letters);
+		control_errand(
+			d->control, CHANNEL_LETTERS, "for dead letters", letters_errand(d->letters)
+		);
 	if (ret == 0 && (ret = topics_create(d->config, &d->topics)) != 0)
 		snprintf(why, why_len, "out of memory");
 	if (ret == 0)
-		control_topics(d->control, d->topics);
+		control_errand(
+			d->control, CHANNEL_TOPICS, "about topics", topics_errand(d->topics)
+		);
 	if (ret == 0)
 		control_why(d->control, d->shared.why);
 	return ret;

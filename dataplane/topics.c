@@ -136,12 +136,8 @@ int topics_create(const struct config *c, struct topics **out) {
 	return 0;
 }
 
-int topics_ask(struct topics *t, const struct channel_topics *q, uint64_t seq) {
-	return errand_ask(t->errand, q, seq);
-}
-
-bool topics_answered(struct topics *t, struct errand_answer *out) {
-	return errand_answered(t->errand, out);
+struct errand *topics_errand(struct topics *t) {
+	return t->errand;
 }
 
 void topics_destroy(struct topics *t) {

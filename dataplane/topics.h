@@ -13,6 +13,5 @@ struct topics;
 int topics_create(const struct config *c, struct topics **out);
 void topics_destroy(struct topics *t); // accepts NULL
 
-// As errand_ask() and errand_answered().
-int topics_ask(struct topics *t, const struct channel_topics *q, uint64_t seq);
-bool topics_answered(struct topics *t, struct errand_answer *out);
+// Whom to ask, with a struct channel_topics. The topics' own.
+struct errand *topics_errand(struct topics *t);

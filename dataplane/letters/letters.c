@@ -53,12 +53,8 @@ int letters_create(
 	return 0;
 }
 
-int letters_ask(struct letters *l, const struct channel_letters *q, uint64_t seq) {
-	return errand_ask(l->errand, q, seq);
-}
-
-bool letters_answered(struct letters *l, struct errand_answer *out) {
-	return errand_answered(l->errand, out);
+struct errand *letters_errand(struct letters *l) {
+	return l->errand;
 }
 
 void letters_destroy(struct letters *l) {

@@ -29,8 +29,5 @@ int letters_create(
 // Ends the thread. Accepts NULL; before the lane is destroyed.
 void letters_destroy(struct letters *l);
 
-// 0, or -EBUSY while another request is worked on.
-int letters_ask(struct letters *l, const struct channel_letters *q, uint64_t seq);
-
-// True once for each request, when it is done.
-bool letters_answered(struct letters *l, struct errand_answer *out);
+// Whom to ask, with a struct channel_letters. The letters' own.
+struct errand *letters_errand(struct letters *l);
