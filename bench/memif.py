@@ -17,7 +17,8 @@ import time
 
 import rig
 
-KINDS = [*rig.PORTS, "coap-non", "coap-con"]
+KINDS = [*rig.PORTS, "raw-original", "frame", "coap-non", "coap-con"]
+LEDGER = {"frame": "frame", "coap-non": "coap", "coap-con": "coap"}  # the others are UDP
 
 
 def ceiling(seconds):
@@ -38,13 +39,15 @@ def ceiling(seconds):
 
 def measure(kind, seconds, devices):
     with tempfile.TemporaryDirectory() as run:
-        with rig.Sluiced(run, rig.configuration(run, rig.memif(run, "server"), polling="adaptive")) as s:
+        text = rig.configuration(run, rig.memif(run, "server"), polling="adaptive", devices=devices if kind == "frame" else 0,
+                                 encoding="original" if kind == "raw-original" else "json")
+        with rig.Sluiced(run, text) as s:
             before, threads = s.status(), s.threads()
-            sent = rig.generate(rig.memif(run, "client"), "--traffic", kind, "--target", rig.TARGET,
+            sent = rig.generate(rig.memif(run, "client"), "--traffic", kind.removesuffix("-original"), "--target", rig.TARGET,
                                 "--devices", str(devices), "--seconds", str(seconds), bound=seconds + 60)
             cpu = rig.worker_cpu(s.threads()) - rig.worker_cpu(threads)
             time.sleep(1.1)
-        t = s.after["transports"]["coap" if kind.startswith("coap") else "udp"]
+        t = s.after["transports"][LEDGER.get(kind, "udp")]
         busy = (s.after["workers"][0]["busy_ns"] - before["workers"][0]["busy_ns"]) / 1e9 / seconds
         accepted = t["records"]["accepted"]
         return {"rate": accepted / seconds, "cpu_rate": accepted / cpu, "shed": sum(t["messages"]["shed"].values()),

@@ -20,6 +20,7 @@ BUILD = TOP / "build"
 SLUICED = str(BUILD / "dataplane" / "sluiced")
 TARGET = "10.88.0.1"
 PORTS = {"line": 8094, "json": 8095, "senml-json": 8097, "senml-cbor": 8098, "cbor": 8099, "raw": 8100}
+FRAME_KEY = "00112233445566778899aabbccddeeff"  # GEN_FRAME_KEY in bench/gen/gen.h
 MEMIF_MAC = "02:53:4c:00:00:01"
 
 
@@ -28,21 +29,27 @@ def memif(run, role, mac=None):
             + (f",mac={mac}" if mac else ""))
 
 
-def configuration(run, device, sink="discard", brokers="embedded", polling="busy", pack=1):
+def configuration(run, device, sink="discard", brokers="embedded", polling="busy", pack=1,
+                  encoding="json", devices=0):
     import yaml
     lab = yaml.safe_load((TOP / "config" / "sluice.yaml").read_text())
     profile = {"line": "line", "raw": "by-address"}
+    keys = pathlib.Path(run, "frame.keys")
+    keys.write_text("".join(f"gen-{n:06d} aes-128-gcm 0 {FRAME_KEY}\n" for n in range(devices)))
     return yaml.safe_dump({
         "appliance": "bench", "lab": True, "run_dir": str(run), "state_dir": f"{run}/state", "user": "",
         "dataplane": {"workers": 1, "memory": "1536MiB", "polling": polling, "mbufs": 32768},
         "ports": [{"name": "wire", "devices": [device], "interfaces": [{"addresses": [f"{TARGET}/16"]}]}],
         "listeners": [{"name": "coap", "protocol": "coap", "port": 5683, "profile": "by-path", "auth": "none", "unknown": "accept"}]
         + [{"name": kind, "protocol": "udp", "port": port, "format": kind, "profile": profile.get(kind, "by-field"),
-            "trust": ["10.88.0.0/16"], "unknown": "accept"} for kind, port in PORTS.items()],
+            "trust": ["10.88.0.0/16"], "unknown": "accept"} for kind, port in PORTS.items()]
+        + [{"name": "frame", "protocol": "frame", "port": 8101, "format": "json", "profile": "by-identity"}] * (devices > 0),
         "profiles": [p for p in lab["profiles"] if p["name"] in ("by-path", "line", "by-field")]
-        + [{"name": "by-address", "device": {"from": "address"}, "route": "telemetry"}],
+        + [{"name": "by-address", "device": {"from": "address"}, "route": "telemetry"},
+           {"name": "by-identity", "device": {"from": "identity"}, "route": "telemetry"}],
+        "frame": {"keys": f"file:{keys}"} if devices else {},
         "topics": [{"name": "telemetry", "partitions": 4}, {"name": "dead-letter", "partitions": 1}],
-        "routes": [{"name": "telemetry", "topic": "telemetry", "ack": "kafka", "encoding": "json", "pack": pack}],
+        "routes": [{"name": "telemetry", "topic": "telemetry", "ack": "kafka", "encoding": encoding, "pack": pack}],
         "coap": {"exchanges": 2000000},
         "egress": {"sink": sink},
         "kafka": {"brokers": brokers, "dead_letter_topic": "dead-letter", "accept_weak_topic": True,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/gen/gen.h"
+#include "dataplane/crypto/crypto.h"
 
 #include <rte_byteorder.h>
 #include <rte_ether.h>
@@ -17,6 +18,7 @@
 	(sizeof(struct rte_ether_hdr) + sizeof(struct rte_ipv4_hdr) + sizeof(struct rte_udp_hdr))
 
 struct slot {
+	uint64_t seq; // of the device's latest protected frame
 	uint16_t len;
 	uint8_t bytes[FRAME_BYTES];
 };
@@ -27,6 +29,7 @@ struct gen_frames {
 	uint32_t next;
 	uint32_t last;
 	uint32_t random;
+	struct crypto *crypto; // for protected frames
 	struct slot slots[];
 };
 
@@ -158,7 +161,7 @@ static int payload(const struct gen_options *o, uint32_t device, uint8_t *out, s
 		n = (int)(o->payload_bytes < room ? o->payload_bytes : room);
 		memset(out, 0x5a, (size_t)n);
 		break;
-	default: // CoAP carries JSON, the device is in the path
+	default: // CoAP and protected frames name the device themselves
 		n = snprintf(
 			(char *)out,
 			room,
@@ -193,14 +196,40 @@ static int coap_request(const struct gen_options *o, uint32_t device, uint8_t *o
 	return (int)(p - out) + payload(o, device, p, room - (size_t)(p - out));
 }
 
+// Its tag is there already, to be written over when it is sealed.
+static int
+protected_frame(const struct gen_options *o, uint32_t device, uint8_t *out, size_t room) {
+	char name[16];
+
+	snprintf(name, sizeof(name), "gen-%06u", device);
+	int n = (int)gen_frame_open(name, out, (uint32_t)room);
+	n += payload(o, device, out + n, room - (size_t)n - GCM_TAG_BYTES);
+	memset(out + n, 0, GCM_TAG_BYTES);
+	return n + GCM_TAG_BYTES;
+}
+
+static int body_make(const struct gen_options *o, uint32_t device, uint8_t *out, size_t room) {
+	switch (o->traffic) {
+	case GEN_COAP_CON:
+	case GEN_COAP_NON:
+		return coap_request(o, device, out, room);
+	case GEN_FRAME:
+		return protected_frame(o, device, out, room);
+	default:
+		return payload(o, device, out, room);
+	}
+}
+
+static bool is_stamped(enum gen_traffic t) {
+	return t == GEN_COAP_CON || t == GEN_COAP_NON || t == GEN_FRAME;
+}
+
 static void slot_make(const struct gen_options *o, uint32_t index, bool malformed, struct slot *s) {
 	struct rte_ether_hdr *eth = (struct rte_ether_hdr *)s->bytes;
 	struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)(eth + 1);
 	struct rte_udp_hdr *udp = (struct rte_udp_hdr *)(ip + 1);
 	uint8_t *body = (uint8_t *)(udp + 1);
-	bool coap = o->traffic == GEN_COAP_CON || o->traffic == GEN_COAP_NON;
-	int n = coap ? coap_request(o, index, body, FRAME_BYTES - HEADERS)
-		     : payload(o, index, body, FRAME_BYTES - HEADERS);
+	int n = body_make(o, index, body, FRAME_BYTES - HEADERS);
 
 	if (malformed && n > 8)
 		n -= 8;
@@ -218,7 +247,7 @@ static void slot_make(const struct gen_options *o, uint32_t index, bool malforme
 	udp->dgram_len = rte_cpu_to_be_16((uint16_t)(sizeof(*udp) + (size_t)n));
 	s->len = (uint16_t)(HEADERS + (size_t)n);
 	// What is stamped later differs per frame: those go without a checksum, as IPv4 allows.
-	if (!coap)
+	if (!is_stamped(o->traffic))
 		udp->dgram_cksum = rte_ipv4_udptcp_cksum(ip, udp);
 }
 
@@ -228,6 +257,10 @@ int gen_frames_create(const struct gen_options *o, struct gen_frames **out) {
 
 	if (f == nullptr)
 		return -ENOMEM;
+	if (o->traffic == GEN_FRAME && crypto_create(CRYPTO_AUTO, 1, &f->crypto) != 0) {
+		free(f);
+		return -ENOTSUP;
+	}
 	f->options = o;
 	f->count = count;
 	f->random = 1;
@@ -240,6 +273,8 @@ int gen_frames_create(const struct gen_options *o, struct gen_frames **out) {
 }
 
 void gen_frames_destroy(struct gen_frames *f) {
+	if (f != nullptr)
+		crypto_destroy(f->crypto);
 	free(f);
 }
 
@@ -256,7 +291,7 @@ void gen_frame_write(
 	if (f->options->duplicate_percent == 0
 	    || (f->random >> 8) % 100 >= f->options->duplicate_percent)
 		f->last = f->next++ % f->count;
-	const struct slot *s = &f->slots[f->last];
+	struct slot *s = &f->slots[f->last];
 	uint8_t *p = (uint8_t *)rte_pktmbuf_append(m, s->len);
 	if (p == nullptr)
 		return;
@@ -268,4 +303,12 @@ void gen_frame_write(
 		id[0] = id[2] = (uint8_t)(mid >> 8);
 		id[1] = id[3] = (uint8_t)mid;
 	}
+	if (f->crypto != nullptr)
+		gen_frame_seal(
+			f->crypto,
+			++s->seq,
+			p + HEADERS,
+			(uint32_t)(s->len - HEADERS - GCM_TAG_BYTES),
+			(uint32_t)(s->len - HEADERS)
+		);
 }

@@ -17,6 +17,7 @@
 	X(GEN_SENML_CBOR, "senml-cbor", 8098)                                                      \
 	X(GEN_CBOR, "cbor", 8099)                                                                  \
 	X(GEN_RAW, "raw", 8100)                                                                    \
+	X(GEN_FRAME, "frame", 8101)                                                                \
 	X(GEN_COAP_NON, "coap-non", 5683)                                                          \
 	X(GEN_COAP_CON, "coap-con", 5683)                                                          \
 	X(GEN_MQTT, "mqtt", 1883)                                                                  \
@@ -63,6 +64,15 @@ struct gen_wire {
 	void (*other)(void *owner, struct rte_mbuf *m); // frames that are not for it; borrowed
 	void *owner;
 };
+
+// Protected frames (docs/protected-frame.md), AES-128-GCM under one key for all devices, which is
+// GEN_FRAME_KEY in key files: the frame of a device around a payload, and sealing it with the next
+// sequence. Both return the length, 0 without room.
+#define GEN_FRAME_KEY "00112233445566778899aabbccddeeff"
+uint32_t gen_frame_open(const char *device, uint8_t *out, uint32_t room); // before the payload
+struct crypto;
+uint32_t
+gen_frame_seal(struct crypto *c, uint64_t seq, uint8_t *frame, uint32_t len, uint32_t room);
 
 // Frames of N devices, made once; sending copies one and stamps what must differ.
 struct gen_frames;
