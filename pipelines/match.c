@@ -85,11 +85,31 @@ static int on_hit(unsigned id, unsigned long long, unsigned long long, unsigned,
 	return 0;
 }
 
+// Looks at every n-th byte, and at more only where digits are: a window that ends in k digits can
+// hold a run only from behind what stands before them.
+static bool has_digits(struct view text, uint32_t n) {
+	for (uint64_t last = n - 1ull; last < text.len;) {
+		uint32_t k = 0;
+		while (k < n && (uint8_t)(text.p[last - k] - '0') < 10)
+			k++;
+		if (k == n)
+			return true;
+		last += n - k;
+	}
+	return false;
+}
+
+bool match_worth_a_scan(const struct match_set *m, enum match_place place, struct view text) {
+	if (m->databases[place] == NULL || text.len == 0)
+		return false;
+	return place != MATCH_PAYLOAD_NUMBERS || has_digits(text, m->digits_least);
+}
+
 static void scan(struct looking *l, enum match_place place, struct view bytes) {
 	struct matcher *m = l->matcher;
 	const hs_database_t *db = m->set->databases[place];
 
-	if (db == NULL || bytes.len == 0)
+	if (!match_worth_a_scan(m->set, place, bytes))
 		return;
 	add(&m->scanned_bytes, bytes.len);
 	if (hs_scan(db, (const char *)bytes.p, bytes.len, 0, m->scratch, on_hit, l) != HS_SUCCESS)
@@ -198,6 +218,7 @@ void match_burst(
 		};
 		scan(&l, MATCH_PATH, it->m.path);
 		scan(&l, MATCH_PAYLOAD, it->m.payload);
+		scan(&l, MATCH_PAYLOAD_NUMBERS, it->m.payload);
 		if (l.kept_count > 0)
 			judge(b, it, &l, e);
 	}

@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define CACHE_MAGIC "SLCHS\0\1\n"
+#define CACHE_MAGIC "SLCHS\0\2\n"
 #define CACHE_MAX (1u << 30)
 
 // The body behind it is the databases, one after the other.

@@ -3,7 +3,6 @@
 #include "pipelines/match_compile.h"
 #include "pipelines/match_set.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -15,7 +14,6 @@
 #define EXPRESSION_BYTES_MAX (1u << 20) // compiled alone
 #define DATABASE_BYTES_MAX (256u << 20) // all of one place
 #define POSITIONS_SMALL 200 // cannot become large when compiled
-#define NEST_MAX 64
 
 struct compiling {
 	struct match_set *m;
@@ -42,71 +40,7 @@ mistake(struct compiling *c, const struct signature *s, const char *format, ...)
 	report_add(&c->report, s->line, "%.40s: %s", s->name, text);
 }
 
-// --- what an expression may cost
-
-// The end of "[...]": a ']' right behind the bracket (or its '^') is a literal.
-static const char *class_end(const char *p) {
-	p++;
-	if (*p == '^')
-		p++;
-	if (*p == ']')
-		p++;
-	for (; *p != '\0' && *p != ']'; p++)
-		if (*p == '\\' && p[1] != '\0')
-			p++;
-	return p;
-}
-
-// The most a quantifier repeats: {n}, {n,} and {n,m} unfold, ?, * and + are loops.
-static uint64_t quantifier(const char **at) {
-	const char *p = *at;
-	char *end;
-	uint64_t most;
-
-	if (*p != '{' || !isdigit((unsigned char)p[1]))
-		return 1;
-	most = strtoul(p + 1, &end, 10);
-	if (*end == ',' && isdigit((unsigned char)end[1]))
-		most = strtoul(end + 1, &end, 10);
-	else if (*end == ',')
-		end++;
-	if (*end != '}')
-		return 1;
-	*at = end + 1;
-	return most > 0 ? most : 1;
-}
-
-static uint64_t bounded_product(uint64_t a, uint64_t b) {
-	return a > UINT32_MAX || b > UINT32_MAX / (a + 1) ? UINT32_MAX : a * b;
-}
-
-uint64_t match_positions(const char *expression) {
-	uint64_t sum[NEST_MAX] = {0};
-	uint32_t depth = 0;
-
-	for (const char *p = expression; *p != '\0';) {
-		uint64_t atom = 1;
-		if (*p == '(' && depth + 1 < NEST_MAX) {
-			sum[++depth] = 0;
-			p++;
-			continue;
-		}
-		if (*p == '(')
-			return UINT32_MAX;
-		if (*p == '\\' && p[1] != '\0')
-			p++;
-		else if (*p == '[')
-			p = class_end(p);
-		else if (*p == ')' && depth > 0)
-			atom = sum[depth--];
-		if (*p != '\0')
-			p++;
-		sum[depth] += bounded_product(atom, quantifier(&p));
-	}
-	for (; depth > 0; depth--)
-		sum[depth - 1] += sum[depth];
-	return sum[0] > UINT32_MAX ? UINT32_MAX : sum[0];
-}
+// --- expressions
 
 static unsigned flags_of(const struct signature *s) {
 	unsigned f = HS_FLAG_SINGLEMATCH;
@@ -169,7 +103,23 @@ static void expression_check(struct compiling *c, const struct signature *s) {
 // --- databases
 
 static bool looks_in(const struct signature *s, enum match_place place) {
-	return s->scope == SIGNATURE_BOTH || (s->scope == SIGNATURE_PATH) == (place == MATCH_PATH);
+	bool numbers = match_digits_needed(s->expression) > 0;
+
+	if (place == MATCH_PATH)
+		return s->scope != SIGNATURE_PAYLOAD;
+	return s->scope != SIGNATURE_PATH && numbers == (place == MATCH_PAYLOAD_NUMBERS);
+}
+
+// The least run of digits that any signature of that database needs.
+static uint32_t run_least(const struct signature_set *s) {
+	uint32_t least = UINT32_MAX;
+
+	for (uint32_t i = 0; i < s->count; i++) {
+		uint32_t n = match_digits_needed(s->signatures[i].expression);
+		if (n > 0 && n < least)
+			least = n;
+	}
+	return least;
 }
 
 struct batch_of_expressions {
@@ -325,13 +275,25 @@ static int on_vector(unsigned id, unsigned long long, unsigned long long, unsign
 }
 
 bool match_hits(const struct match_set *m, uint32_t index, bool path, const void *bytes, size_t n) {
-	const hs_database_t *db = m->databases[path ? MATCH_PATH : MATCH_PAYLOAD];
+	const struct signature *s = &m->signatures[index];
+	const struct view text = view_of(bytes, (uint32_t)n);
 	struct wanted w = {.id = index};
 
-	return db != NULL
-		&& hs_scan(db, bytes, (unsigned)n, 0, m->matchers[0].scratch, on_vector, &w)
-		== HS_SUCCESS
-		&& w.hit;
+	for (enum match_place place = 0; place < MATCH_PLACES; place++) {
+		if (path != (place == MATCH_PATH) || !looks_in(s, place)
+		    || !match_worth_a_scan(m, place, text))
+			continue;
+		if (hs_scan(m->databases[place],
+			    bytes,
+			    text.len,
+			    0,
+			    m->matchers[0].scratch,
+			    on_vector,
+			    &w)
+		    != HS_SUCCESS)
+			return false;
+	}
+	return w.hit;
 }
 
 static void vectors_run(struct compiling *c) {
@@ -371,6 +333,7 @@ int match_compile(
 	c.m->source = s;
 	c.m->signatures = s->signatures;
 	c.m->info.signatures = s->count;
+	c.m->digits_least = run_least(s);
 	if (hs_populate_platform(&c.platform) == HS_SUCCESS)
 		ret = databases_make(&c, o->cache);
 	if (ret == 0)

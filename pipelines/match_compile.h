@@ -57,5 +57,12 @@ struct match_total match_set_total(const struct match_set *m, uint32_t index);
 uint64_t match_positions(const char *expression);
 #define MATCH_POSITIONS_MAX 8192
 
+// Digits in a row that every match has, as each branch of the expression says with \d{n} or
+// [0-9]{n} outside of any group; 0 if it cannot be told, or if they are fewer than
+// MATCH_DIGITS_MIN. Telemetry is full of digits, so that Hyperscan counts all the time for such an
+// expression: it is tried only on payloads that have the digits.
+uint32_t match_digits_needed(const char *expression);
+#define MATCH_DIGITS_MIN 32
+
 // Does this signature hit these bytes, by a scan of its own? For vectors and the test oracle.
 bool match_hits(const struct match_set *m, uint32_t index, bool path, const void *bytes, size_t n);

@@ -10,17 +10,22 @@
 #include <hs/hs.h>
 
 // Databases by where they look. A signature of scope `both` is in both: a scan costs what the
-// signatures for that place cost, not what all of them do.
-enum match_place : uint8_t { MATCH_PATH, MATCH_PAYLOAD, MATCH_PLACES };
+// signatures for that place cost, not what all of them do. Those of the payload that need a long
+// run of digits are in one of their own, for payloads that have one (match_digits_needed()).
+enum match_place : uint8_t { MATCH_PATH, MATCH_PAYLOAD, MATCH_PAYLOAD_NUMBERS, MATCH_PLACES };
 
 struct match_set {
 	struct signature_set *source; // owned
 	const struct signature *signatures; // of source; Hyperscan's ids are their indices
 	hs_database_t *databases[MATCH_PLACES]; // owned; NULL: no signature looks there
+	uint32_t digits_least; // in a row, that MATCH_PAYLOAD_NUMBERS asks for
 	struct matcher *matchers; // owned, one per worker
 	uint16_t matcher_count;
 	struct match_info info;
 };
+
+// match.c. False if nothing of that place can hit this text, whatever it holds.
+bool match_worth_a_scan(const struct match_set *m, enum match_place place, struct view text);
 
 // match_cache.c. Key of what would be compiled: expressions, their order, Hyperscan and this CPU.
 void match_cache_key(

@@ -626,7 +626,9 @@ static void bombs_in_payloads_cost_their_length(void **) {
 		uint64_t before = atomic_load(&w->scanned_bytes);
 		one("", payload, (uint32_t)size);
 		match_burst(&burst, 0, 1, w, &enforcer);
-		assert_int_equal(atomic_load(&w->scanned_bytes) - before, size);
+		// Nothing but digits is looked at once more, for long numbers.
+		uint64_t scanned = atomic_load(&w->scanned_bytes) - before;
+		assert_int_equal(scanned, *pieces[p] == '0' ? 2 * size : size);
 		assert_true(burst.records[0].found_count <= MATCH_KEPT);
 		assert_int_equal(atomic_load(&w->errors), 0);
 	}
