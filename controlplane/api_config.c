@@ -418,17 +418,36 @@ void config_show(struct control *c, struct request *q, struct reply *r) {
 	free(text);
 }
 
+// The newest is the file; the data plane says what it works with.
+static const char *version_state(const struct link_state *l, int64_t version, int64_t newest) {
+	if (l->connected && l->config_generation == (uint64_t)version)
+		return l->config_pending > 0 ? "partly" : "in-force";
+	return version == newest ? "waiting" : "past";
+}
+
 void config_history(struct control *c, struct request *q, struct reply *r) {
 	int64_t limit;
 	int error = 0;
+	json_t *v;
+	size_t i;
 
 	if (!query_number(q, "limit", 50, 10000, &limit, r))
 		return;
-	char *json = registry_config_history(c->registry, limit, &error);
-	if (json == NULL)
+	char *text = registry_config_history(c->registry, limit, &error);
+	if (text == NULL) {
 		reply_errno(r, error, "history", registry_why(c->registry));
-	else
-		reply_text(r, 200, json);
+		return;
+	}
+	json_t *json = json_loads(text, 0, NULL);
+	free(text);
+	json_array_foreach(json_object_get(json, "versions"), i, v) {
+		int64_t version = json_integer_value(json_object_get(v, "version"));
+		const char *state = version_state(
+			link_state(c->link), version, registry_config_current(c->registry)
+		);
+		json_object_set_new(v, "state", json_string(state));
+	}
+	reply_json(r, 200, json);
 }
 
 void config_version(struct control *c, struct request *q, struct reply *r) {

@@ -138,7 +138,12 @@ done
 
 touch "$RUN/enough"
 wait "$counting"
+# The history says which version is in force: the newest, and without sluiced it waits.
+states() { "$ctl" config history --json | jq -r '[.versions[0].state, ([.versions[]|select(.state=="in-force")]|length)]|join(" ")'; }
+newest_is() { [ "$(states)" = "$1" ]; }
+wait_for 5 newest_is 'in-force 1' || fail "history: $(states)"
 lab_stop
+wait_for 5 newest_is 'waiting 0' || fail "history without sluiced: $(states)"
 "$ctl" config history --json | jq -r '.versions[].comment' | grep -q 'one more' || fail "no comment in the history"
 records telemetry | jq -r 'select(.device=="counting").fields.n' | sort -u >"$RUN/kept"
 sort -u "$RUN/told" | comm -23 - "$RUN/kept" >"$RUN/lost"
