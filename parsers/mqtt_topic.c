@@ -54,12 +54,27 @@ bool mqtt_utf8_valid(struct view s) {
 	return true;
 }
 
-bool mqtt_topic_valid(struct view topic) {
-	bool wildcard = false;
+// Is one of these eight bytes a wildcard? '+' and '#' differ in one bit: without it a wildcard is
+// '#', and equal bytes leave a zero, which a subtraction borrows through.
+static uint64_t wildcard8(uint64_t w) {
+	uint64_t x = (w & 0xf7f7f7f7f7f7f7f7) ^ 0x2323232323232323;
 
+	static_assert(('+' ^ '#') == 0x08 && '#' == 0x23);
+	return (x - 0x0101010101010101) & ~x & 0x8080808080808080;
+}
+
+bool mqtt_topic_valid(struct view topic) {
+	bool any = topic.len > 0;
+	uint64_t found = 0, w;
+
+	for (; topic.len >= 8; topic.p += 8, topic.len -= 8) {
+		memcpy(&w, topic.p, sizeof(w));
+		found |= wildcard8(w);
+	}
+	w = 0;
 	for (uint32_t i = 0; i < topic.len; i++)
-		wildcard |= topic.p[i] == '+' || topic.p[i] == '#';
-	return topic.len > 0 && !wildcard;
+		w = w << 8 | topic.p[i];
+	return any && (found | wildcard8(w)) == 0;
 }
 
 static const struct view share_prefix = VIEW_LITERAL("$share/");

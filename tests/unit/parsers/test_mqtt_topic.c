@@ -98,6 +98,19 @@ static void mqtt_4_7_0_1_topic_names(void **) {
 	assert_false(mqtt_topic_valid(VIEW_LITERAL("")));
 	assert_false(mqtt_topic_valid(VIEW_LITERAL("a/+")));
 	assert_false(mqtt_topic_valid(VIEW_LITERAL("a#")));
+	// Each byte at each place of topics that are short, just a word, and longer.
+	for (uint32_t n = 1; n <= 27; n++) {
+		for (uint32_t at = 0; at < n; at++) {
+			for (unsigned b = 0; b < 256; b++) {
+				uint8_t topic[27];
+				memset(topic, 'x', sizeof(topic));
+				topic[at] = (uint8_t)b;
+				assert_int_equal(
+					mqtt_topic_valid(guard_view(topic, n)), b != '+' && b != '#'
+				);
+			}
+		}
+	}
 }
 
 static void mqtt_4_7_1_and_4_8_2_filters(void **) {
