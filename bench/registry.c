@@ -5,6 +5,7 @@
 //   bench_registry [DEVICES] [DIRECTORY]
 #include "controlplane/registry.h"
 #include "dataplane/device_table.h"
+#include "dataplane/label_sets.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,16 +52,24 @@ static double import(struct registry *r, uint32_t devices) {
 
 // As the channel does it, without the socket.
 static double transfer(struct registry *r, struct device_table *t) {
+	struct label_sets *sets = device_table_labels(t);
+	static struct channel_labels l[31];
 	static struct channel_device d[256];
 	double begin = now_s();
 	int64_t cursor = 0;
 	int n;
 
 	device_table_whole_begin(t);
+	while ((n = registry_labels_since(r, 0, &cursor, l, 31)) > 0)
+		for (int i = 0; i < n; i++)
+			if (label_sets_define(sets, l[i].set, view_of(l[i].bytes, l[i].len)) < 0)
+				exit(1);
+	cursor = 0;
 	while ((n = registry_devices_since(r, 0, &cursor, d, 256)) > 0)
 		if (device_table_apply(t, d, (uint32_t)n) < 0)
 			exit(1);
 	device_table_whole_end(t);
+	label_sets_settle(sets);
 	device_table_at(t, registry_id(r), registry_version(r));
 	return now_s() - begin;
 }
@@ -143,7 +152,7 @@ int main(int argc, char **argv) {
 	       "\"disk_bytes_per_device\":%.1f,\"memory_bytes_per_device\":%.1f,"
 	       "\"transfer_s\":%.2f,\"one_change_ms\":%.2f,\"lookup_ns\":%.1f,"
 	       "\"snapshot_bytes_per_device\":%.1f,\"snapshot_save_s\":%.2f,"
-	       "\"snapshot_load_s\":%.2f}\n",
+	       "\"snapshot_load_s\":%.2f,\"label_sets\":%u,\"label_bytes\":%zu}\n",
 	       devices,
 	       import_s,
 	       devices / import_s,
@@ -154,7 +163,9 @@ int main(int argc, char **argv) {
 	       lookup,
 	       (double)snap.st_size / devices,
 	       save_s,
-	       load_s);
+	       load_s,
+	       label_sets_count(device_table_labels(t)),
+	       label_sets_bytes(device_table_labels(t)));
 	device_table_destroy(t);
 	unlink(path);
 	unlink(snapshot);

@@ -38,6 +38,13 @@ struct csv {
 	char text[COLUMN_COUNT][FIELD_MAX];
 };
 
+// A fleet has few sets: what a row's labels came to is kept by their text.
+#define KNOWN_LABELS 256
+struct known_labels {
+	char text[120]; // as it stands in the row; empty: none yet
+	int64_t set;
+};
+
 struct importer {
 	struct registry *r;
 	struct csv csv;
@@ -45,9 +52,7 @@ struct importer {
 	int64_t version;
 	int64_t now;
 	struct import_result *out;
-	// Fleets have few sets, and rows of one mostly stand together.
-	char labels[2 * FIELD_MAX]; // of the last row that had some
-	int64_t label_set;
+	struct known_labels *known; // KNOWN_LABELS
 };
 
 // One field into out[0..FIELD_MAX). True if the line goes on. *bad is set if it does not fit or
@@ -215,32 +220,51 @@ static bool claims_good(struct importer *im, const char *text) {
 	return ret == 0 && good != 0;
 }
 
+// Its place in what is kept. A row that changes a device may end a set with
+// it: then only the last one that was asked for is sure to be there.
+static struct known_labels *known_place(struct importer *im, const char *text) {
+	uint32_t h = 2166136261u;
+
+	if (im->order->update)
+		return im->known;
+	for (const char *c = text; *c != '\0'; c++)
+		h = (h ^ (unsigned char)*c) * 16777619u;
+	return &im->known[(h ^ h >> 16) % KNOWN_LABELS];
+}
+
+static int labels_number(struct importer *im, const char *text, int64_t *set) {
+	static char labels[2 * FIELD_MAX]; // one thread
+
+	if (text[0] == '{')
+		snprintf(labels, sizeof(labels), "%s", text);
+	else if (!labels_read(text, labels, sizeof(labels)))
+		labels[0] = '\0'; // no JSON: refused with the sentence for that
+	return registry_label_set(im->r, labels, set);
+}
+
 // The number of the row's labels, -1 if it says nothing of them. NULL, or why they are refused.
 static const char *labels_store(struct importer *im, int64_t *set, int *fatal) {
-	static const char *const shape =
-		"labels are key=value;key=value, or a JSON object of texts";
-	static char labels[2 * FIELD_MAX]; // one thread
 	const char *text = im->csv.text[COLUMN_LABELS];
 
 	*set = -1;
 	if (text[0] == '\0')
 		return NULL;
-	if (text[0] == '{')
-		snprintf(labels, sizeof(labels), "%s", text);
-	else if (!labels_read(text, labels, sizeof(labels)))
-		return shape;
-	if (strcmp(labels, im->labels) != 0) {
-		int ret = registry_label_set(im->r, labels, &im->label_set);
-		if (ret == -EINVAL)
-			return im->r->sql.why;
-		im->labels[0] = '\0';
-		if (ret < 0) {
-			*fatal = ret;
-			return shape;
-		}
-		memcpy(im->labels, labels, sizeof(labels));
+	struct known_labels *k = known_place(im, text);
+	if (strcmp(k->text, text) == 0) {
+		*set = k->set;
+		return NULL;
 	}
-	*set = im->label_set;
+	int ret = labels_number(im, text, set);
+	if (ret == -EINVAL)
+		return im->r->sql.why;
+	if (ret < 0) {
+		*fatal = ret;
+		return "labels";
+	}
+	k->text[0] = '\0';
+	if (strlen(text) < sizeof(k->text))
+		memcpy(k->text, text, strlen(text) + 1);
+	k->set = *set;
 	return NULL;
 }
 
@@ -360,8 +384,10 @@ int registry_import(
 	const struct import_order *o,
 	struct import_result *out
 ) {
+	static struct known_labels known[KNOWN_LABELS]; // one thread
 	struct importer im = {
 		.r = r,
+		.known = known,
 		.csv = {.at = o->csv, .end = o->csv + o->len},
 		.order = o,
 		.now = registry_now(),
@@ -370,6 +396,7 @@ int registry_import(
 	uint8_t digest[DIGEST_BYTES];
 	char hex[DIGEST_TEXT], after[256];
 
+	memset(known, 0, sizeof(known));
 	*out = (struct import_result) {0};
 	int ret = header_read(r, &im.csv);
 	if (ret == 0)

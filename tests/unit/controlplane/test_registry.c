@@ -338,6 +338,30 @@ static void import_counts_good_and_bad_rows(void **) {
 	assert_int_equal(import("state\nactive\n", false, NULL, &out), -EINVAL);
 }
 
+// A set ends with its last device in the middle of an import, and comes back under another number.
+static void import_keeps_labels_apart_that_come_and_go(void **) {
+	static const char csv[] = "name,labels\n"
+				  "a,site=x\nb,site=y\na,site=y\na,site=x\nb,site=x\nb,site=z\n"
+				  "c,site=y\nd,site=x\na,{}\ne,site=y\n";
+	static const char *const want[][2] = {
+		{"a", "\"labels\":{}"},
+		{"b", "\"site\":\"z\""},
+		{"c", "\"site\":\"y\""},
+		{"d", "\"site\":\"x\""},
+		{"e", "\"site\":\"y\""},
+	};
+	struct import_result out;
+	int error;
+
+	for (int round = 0; round < 2; round++) {
+		assert_int_equal(import(csv, true, NULL, &out), 0);
+		assert_int_equal(out.refused, 0);
+		for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++)
+			expect_in(registry_device_show(r, want[i][0], &error), want[i][1]);
+		assert_int_equal(sets(), 3);
+	}
+}
+
 static void import_takes_labels_and_claims_as_json(void **) {
 	static const char csv[] =
 		"name,labels,claims\n"
@@ -552,6 +576,7 @@ int main(void) {
 		TEST(claims_and_credentials_reach_the_channel),
 		TEST(refusals_and_clones_stand_in_the_record),
 		TEST(import_counts_good_and_bad_rows),
+		TEST(import_keeps_labels_apart_that_come_and_go),
 		TEST(import_takes_labels_and_claims_as_json),
 		TEST(lists_filter_and_page),
 		TEST(the_audit_chain_shows_tampering),
