@@ -130,7 +130,7 @@ void backup_make(struct control *c, struct request *q, struct reply *r) {
 
 	if (!body_check(q, fields, r))
 		return;
-	const char *dir = json_string_value(json_object_get(q->json, "directory"));
+	const char *dir = body_text(q, "directory");
 	if (dir[0] != '/') {
 		reply_error(
 			r, 400, "invalid", NULL, "'directory' must be a path from the root (/...)"

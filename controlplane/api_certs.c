@@ -15,8 +15,8 @@
 #define DAYS_MAX 3650
 #define CRL_DAYS_DEFAULT 7
 
-static const char *body_text(const struct request *q, const char *name) {
-	const char *text = json_string_value(json_object_get(q->json, name));
+static const char *text_or_empty(const struct request *q, const char *name) {
+	const char *text = body_text(q, name);
 	return text != NULL ? text : "";
 }
 
@@ -117,7 +117,7 @@ void ca_init(struct control *c, struct request *q, struct reply *r) {
 		return;
 	struct sign_request *ask = sign_question(SIGN_INIT);
 	ask->not_before_s = ask->not_after_s = now_s();
-	snprintf(ask->name, sizeof(ask->name), "%s", body_text(q, "organisation"));
+	snprintf(ask->name, sizeof(ask->name), "%s", text_or_empty(q, "organisation"));
 	const struct sign_reply *s = sign_ask(c, r);
 	if (s != NULL)
 		own_adopted(c, q, s, "ca.init", r);
@@ -137,12 +137,12 @@ void ca_request_make(struct control *c, struct request *q, struct reply *r) {
 	if (!body_check(q, fields, r))
 		return;
 	struct sign_request *ask = sign_question(SIGN_REQUEST);
-	snprintf(ask->name, sizeof(ask->name), "%s", body_text(q, "organisation"));
+	snprintf(ask->name, sizeof(ask->name), "%s", text_or_empty(q, "organisation"));
 	const struct sign_reply *s = sign_ask(c, r);
 	if (s == NULL)
 		return;
 	(void)registry_audit(
-		c->registry, &q->author, "ca.request", body_text(q, "organisation"), NULL, NULL
+		c->registry, &q->author, "ca.request", text_or_empty(q, "organisation"), NULL, NULL
 	);
 	reply_json(r, 201, json_pack("{s:s}", "csr", s->certificate));
 }
@@ -165,10 +165,11 @@ void ca_import(struct control *c, struct request *q, struct reply *r) {
 		ask->name,
 		sizeof(ask->name),
 		"%s",
-		body_text(q, "organisation")[0] != '\0' ? body_text(q, "organisation") : "Sluice"
+		text_or_empty(q, "organisation")[0] != '\0' ? text_or_empty(q, "organisation")
+							    : "Sluice"
 	);
-	snprintf(ask->pem, sizeof(ask->pem), "%s", body_text(q, "certificate"));
-	snprintf(ask->key, sizeof(ask->key), "%s", body_text(q, "key"));
+	snprintf(ask->pem, sizeof(ask->pem), "%s", text_or_empty(q, "certificate"));
+	snprintf(ask->key, sizeof(ask->key), "%s", text_or_empty(q, "key"));
 	const struct sign_reply *s = sign_ask(c, r);
 	if (s != NULL)
 		own_adopted(c, q, s, "ca.import", r);
@@ -398,7 +399,7 @@ void cert_issue(struct control *c, struct request *q, struct reply *r) {
 
 	if (!body_check(q, fields, r))
 		return;
-	const char *device = body_text(q, "device"), *csr = body_text(q, "csr");
+	const char *device = text_or_empty(q, "device"), *csr = text_or_empty(q, "csr");
 	int64_t days = json_integer_value(json_object_get(q->json, "days"));
 	char *known = registry_device_show(c->registry, device, &error);
 	free(known);
@@ -441,7 +442,7 @@ void cert_add(struct control *c, struct request *q, struct reply *r) {
 
 	if (!body_check(q, fields, r))
 		return;
-	const char *pem = body_text(q, "certificate");
+	const char *pem = text_or_empty(q, "certificate");
 	if (!certificate_store(c, &q->author, "cert.add", q->capture[0], pem, r))
 		return;
 	json_t *json = certificate_json(pem);
@@ -466,10 +467,7 @@ void cert_revoke(struct control *c, struct request *q, struct reply *r) {
 	if (!body_check(q, fields, r))
 		return;
 	int ret = registry_certificate_revoke(
-		c->registry,
-		&q->author,
-		q->capture[0],
-		json_string_value(json_object_get(q->json, "reason"))
+		c->registry, &q->author, q->capture[0], body_text(q, "reason")
 	);
 	if (ret < 0) {
 		reply_errno(r, ret, q->capture[0], registry_why(c->registry));

@@ -243,7 +243,7 @@ void config_check_text(struct control *c, struct request *q, struct reply *r) {
 
 	if (!body_check(q, fields, r))
 		return;
-	const char *text = json_string_value(json_object_get(q->json, "text"));
+	const char *text = body_text(q, "text");
 	if (text_check(c, text, r, &told, &ack))
 		reply_json(r, 200, change_json(c, text, told, &ack));
 }
@@ -381,12 +381,8 @@ void config_apply(struct control *c, struct request *q, struct reply *r) {
 
 	if (!body_check(q, fields, r))
 		return;
-	const char *comment = json_string_value(json_object_get(q->json, "comment"));
-	apply(c,
-	      q,
-	      json_string_value(json_object_get(q->json, "text")),
-	      comment != NULL ? comment : "",
-	      r);
+	const char *comment = body_text(q, "comment");
+	apply(c, q, body_text(q, "text"), comment != NULL ? comment : "", r);
 }
 
 void config_show(struct control *c, struct request *q, struct reply *r) {
@@ -465,35 +461,16 @@ void config_version(struct control *c, struct request *q, struct reply *r) {
 }
 
 void config_rollback(struct control *c, struct request *q, struct reply *r) {
-	static const struct body_field fields[] = {
-		{"version", JSON_INTEGER, false, INT64_MAX},
-		{"comment", JSON_STRING, false, 500},
-		{"restart_later", JSON_TRUE, false, 0},
-		{0}
-	};
-	char comment[64];
+	struct rollback to;
 	int error = 0;
 
-	if (!body_check(q, fields, r))
+	if (!rollback_body(q, true, registry_config_current(c->registry), &to, r))
 		return;
-	const char *given = json_string_value(json_object_get(q->json, "comment"));
-	int64_t version = json_integer_value(json_object_get(q->json, "version"));
-	if (version == 0)
-		version = registry_config_current(c->registry) - 1;
-	char *text = registry_config_text(c->registry, version, &error);
-	if (text == NULL) {
-		reply_error(
-			r,
-			404,
-			"unknown",
-			"`sluicectl config history` lists the versions",
-			"there is no version %" PRId64,
-			version
-		);
-		return;
-	}
-	snprintf(comment, sizeof(comment), "rollback to version %" PRId64, version);
-	apply(c, q, text, given != NULL ? given : comment, r);
+	char *text = registry_config_text(c->registry, to.version, &error);
+	if (text == NULL)
+		rollback_unknown(r, "config", to.version);
+	else
+		apply(c, q, text, to.comment, r);
 	free(text);
 }
 
@@ -588,9 +565,9 @@ void config_set(struct control *c, struct request *q, struct reply *r) {
 
 	if (!body_check(q, fields, r))
 		return;
-	const char *path = json_string_value(json_object_get(q->json, "option"));
-	const char *value = json_string_value(json_object_get(q->json, "value"));
-	const char *given = json_string_value(json_object_get(q->json, "comment"));
+	const char *path = body_text(q, "option");
+	const char *value = body_text(q, "value");
+	const char *given = body_text(q, "comment");
 	const struct option *o = option_of(path);
 	if (o == NULL || !is_value(o)) {
 		reply_error(

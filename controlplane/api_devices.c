@@ -160,11 +160,11 @@ static bool claims_good(const json_t *claims, struct reply *r) {
 
 // Texts in *out are owned by the caller (labels, claims) or the body.
 static bool change_read(const struct request *q, struct device_change *out, struct reply *r) {
-	const char *state = json_string_value(json_object_get(q->json, "state"));
+	const char *state = body_text(q, "state");
 
 	*out = (struct device_change) {
-		.profile = json_string_value(json_object_get(q->json, "profile")),
-		.reason = json_string_value(json_object_get(q->json, "reason")),
+		.profile = body_text(q, "profile"),
+		.reason = body_text(q, "reason"),
 		.state = -1,
 		.records_per_s = number_of(q->json, "records_per_s"),
 		.bytes_per_s = number_of(q->json, "bytes_per_s"),
@@ -209,7 +209,7 @@ void device_add(struct control *c, struct request *q, struct reply *r) {
 
 	if (!body_check(q, fields, r) || !change_read(q, &d, r))
 		return;
-	const char *name = json_string_value(json_object_get(q->json, "name"));
+	const char *name = body_text(q, "name");
 	int ret = registry_device_add(
 		c->registry, &q->author, name, &d, json_is_true(json_object_get(q->json, "readmit"))
 	);
@@ -294,8 +294,8 @@ static int kind_find(const char *label) {
 // Bytes to store, or -EINVAL. The request's text is not ours to keep: it is wiped with the body.
 static int
 credential_read(const struct request *q, enum credential_kind kind, uint8_t *out, size_t room) {
-	const char *password = json_string_value(json_object_get(q->json, "password"));
-	const char *key = json_string_value(json_object_get(q->json, "key"));
+	const char *password = body_text(q, "password");
+	const char *key = body_text(q, "key");
 	int wanted = kind == CREDENTIAL_AES ? 16 : 0;
 
 	if (kind == CREDENTIAL_PASSWORD)
@@ -323,7 +323,7 @@ void credential_set(struct control *c, struct request *q, struct reply *r) {
 
 	if (!body_check(q, fields, r))
 		return;
-	int kind = kind_find(json_string_value(json_object_get(q->json, "kind")));
+	int kind = kind_find(body_text(q, "kind"));
 	int n = kind < 0 || kind == CREDENTIAL_CERTIFICATE
 		? -EINVAL
 		: credential_read(q, (enum credential_kind)kind, bytes, sizeof(bytes));

@@ -158,8 +158,8 @@ static bool target_read(
 	struct channel_address *peer,
 	struct reply *r
 ) {
-	const char *name = json_string_value(json_object_get(q->json, "device"));
-	const char *address = json_string_value(json_object_get(q->json, "address"));
+	const char *name = body_text(q, "device");
+	const char *address = body_text(q, "address");
 	int64_t realm = json_integer_value(json_object_get(q->json, "realm"));
 
 	if ((name == NULL) == (address == NULL)) {
@@ -182,9 +182,9 @@ static bool target_read(
 }
 
 static const char *target_text(const struct request *q) {
-	const char *device = json_string_value(json_object_get(q->json, "device"));
+	const char *device = body_text(q, "device");
 
-	return device != NULL ? device : json_string_value(json_object_get(q->json, "address"));
+	return device != NULL ? device : body_text(q, "address");
 }
 
 void flow_drop(struct control *c, struct request *q, struct reply *r) {
@@ -210,11 +210,7 @@ void flow_drop(struct control *c, struct request *q, struct reply *r) {
 		return;
 	}
 	json_t *detail = json_pack(
-		"{s:I,s:s*}",
-		"dropped",
-		(json_int_t)ack.number,
-		"reason",
-		json_string_value(json_object_get(q->json, "reason"))
+		"{s:I,s:s*}", "dropped", (json_int_t)ack.number, "reason", body_text(q, "reason")
 	);
 	char *text = json_dumps(detail, JSON_COMPACT);
 	snprintf(after, sizeof(after), "%s", text != NULL ? text : "{}");
@@ -299,12 +295,7 @@ void block_add(struct control *c, struct request *q, struct reply *r) {
 	int64_t records = json_integer_value(json_object_get(q->json, "records_per_s"));
 	b.action = records > 0 ? BLOCK_ACTION_LIMIT : BLOCK_ACTION_BLOCK;
 	b.records_per_s = (uint32_t)records;
-	snprintf(
-		b.reason,
-		sizeof(b.reason),
-		"%s",
-		json_string_value(json_object_get(q->json, "reason"))
-	);
+	snprintf(b.reason, sizeof(b.reason), "%s", body_text(q, "reason"));
 	if (!force_check(c, q, &b, r))
 		return;
 	int ret = registry_block_put(c->registry, &q->author, &b, &id);

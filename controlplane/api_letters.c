@@ -117,9 +117,9 @@ void letter_replay(struct control *c, struct request *q, struct reply *r) {
 
 	if (!body_check(q, fields, r))
 		return;
-	const char *id = json_string_value(json_object_get(q->json, "id"));
-	const char *device = json_string_value(json_object_get(q->json, "device"));
-	const char *reason = json_string_value(json_object_get(q->json, "reason"));
+	const char *id = body_text(q, "id");
+	const char *device = body_text(q, "device");
+	const char *reason = body_text(q, "reason");
 	json_t *limit = json_object_get(q->json, "limit"), *scan = json_object_get(q->json, "scan");
 	char rest;
 	if (id != NULL

@@ -197,7 +197,7 @@ void provision(struct control *c, struct request *q, struct reply *r) {
 
 	if (!body_check(q, fields, r))
 		return;
-	p.pem = json_string_value(json_object_get(q->json, "certificate"));
+	p.pem = body_text(q, "certificate");
 	int ret = trust_load(c, &trust);
 	if (ret < 0) {
 		reply_errno(r, ret, "trusted issuers", registry_why(c->registry));

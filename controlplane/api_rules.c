@@ -284,7 +284,7 @@ void rules_check(struct control *c, struct request *q, struct reply *r) {
 
 	if (!body_check(q, fields, r) || !place(c, path, sizeof(path), r))
 		return;
-	const char *text = json_string_value(json_object_get(q->json, "text"));
+	const char *text = body_text(q, "text");
 	if (!text_good(text, r))
 		return;
 	int told = ask(c, path, text, GENERATION_CHECK, 0, &ack);
@@ -357,43 +357,21 @@ void rules_apply(struct control *c, struct request *q, struct reply *r) {
 
 	if (!body_check(q, fields, r))
 		return;
-	const char *comment = json_string_value(json_object_get(q->json, "comment"));
-	apply(c,
-	      q,
-	      json_string_value(json_object_get(q->json, "text")),
-	      comment != NULL ? comment : "",
-	      r);
+	const char *comment = body_text(q, "comment");
+	apply(c, q, body_text(q, "text"), comment != NULL ? comment : "", r);
 }
 
 void rules_rollback(struct control *c, struct request *q, struct reply *r) {
-	static const struct body_field fields[] = {
-		{"version", JSON_INTEGER, false, INT64_MAX},
-		{"comment", JSON_STRING, false, 500},
-		{0}
-	};
-	char comment[64];
+	struct rollback to;
 	int error = 0;
 
-	if (!body_check(q, fields, r))
+	if (!rollback_body(q, false, rules_version_last(c->state_dir), &to, r))
 		return;
-	const char *given = json_string_value(json_object_get(q->json, "comment"));
-	int64_t version = json_integer_value(json_object_get(q->json, "version"));
-	if (version == 0)
-		version = rules_version_last(c->state_dir) - 1;
-	char *text = rules_version_text(c->state_dir, version, &error);
-	if (text == NULL) {
-		reply_error(
-			r,
-			404,
-			"unknown",
-			"`sluicectl rules history` lists the versions",
-			"there is no version %" PRId64,
-			version
-		);
-		return;
-	}
-	snprintf(comment, sizeof(comment), "rollback to version %" PRId64, version);
-	apply(c, q, text, given != NULL ? given : comment, r);
+	char *text = rules_version_text(c->state_dir, to.version, &error);
+	if (text == NULL)
+		rollback_unknown(r, "rules", to.version);
+	else
+		apply(c, q, text, to.comment, r);
 	free(text);
 }
 

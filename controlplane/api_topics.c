@@ -72,7 +72,7 @@ static uint32_t partitions_configured(const struct control *c, const char *name)
 }
 
 static void create_audit(struct control *c, const struct request *q, const json_t *answer) {
-	const char *name = json_string_value(json_object_get(q->json, "name"));
+	const char *name = body_text(q, "name");
 	char *after = json_dumps(answer, JSON_COMPACT | JSON_SORT_KEYS);
 
 	(void)registry_audit(c->registry, &q->author, "topic create", name, NULL, after);
@@ -90,7 +90,7 @@ void topic_create(struct control *c, struct request *q, struct reply *r) {
 
 	if (!body_check(q, fields, r))
 		return;
-	const char *name = json_string_value(json_object_get(q->json, "name"));
+	const char *name = body_text(q, "name");
 	json_t *partitions = json_object_get(q->json, "partitions");
 	json_t *replicas = json_object_get(q->json, "replicas");
 	if (name[0] == '\0' || (partitions != NULL && json_integer_value(partitions) < 1)

@@ -120,8 +120,8 @@ void trust_add(struct control *c, struct request *q, struct reply *r) {
 
 	if (!body_check(q, fields, r))
 		return;
-	a.name = json_string_value(json_object_get(q->json, "name"));
-	const char *pem = json_string_value(json_object_get(q->json, "pem"));
+	a.name = body_text(q, "name");
+	const char *pem = body_text(q, "pem");
 	if (ca_bundle(pem, addition_check, &a) < 0 || a.failed > 0) {
 		reply_error(
 			r,
@@ -328,8 +328,8 @@ void template_set(struct control *c, struct request *q, struct reply *r) {
 
 	if (!body_check(q, fields, r))
 		return;
-	const char *state = json_string_value(json_object_get(q->json, "state"));
-	const char *name = json_string_value(json_object_get(q->json, "name"));
+	const char *state = body_text(q, "state");
+	const char *name = body_text(q, "name");
 	if (state != NULL)
 		row.state = device_state_find(state);
 	if (row.state != DEVICE_PENDING && row.state != DEVICE_ACTIVE) {
@@ -349,20 +349,13 @@ void template_set(struct control *c, struct request *q, struct reply *r) {
 		);
 		return;
 	}
-	const char *profile = json_string_value(json_object_get(q->json, "profile"));
-	const char *pattern = json_string_value(json_object_get(q->json, "pattern"));
+	const char *profile = body_text(q, "profile");
+	const char *pattern = body_text(q, "pattern");
 	snprintf(row.profile, sizeof(row.profile), "%s", profile);
 	snprintf(row.pattern, sizeof(row.pattern), "%s", pattern);
-	int ret = registry_template_set(
-		c->registry, &q->author, json_string_value(json_object_get(q->json, "issuer")), &row
-	);
+	int ret = registry_template_set(c->registry, &q->author, body_text(q, "issuer"), &row);
 	if (ret < 0)
-		reply_errno(
-			r,
-			ret,
-			json_string_value(json_object_get(q->json, "issuer")),
-			registry_why(c->registry)
-		);
+		reply_errno(r, ret, body_text(q, "issuer"), registry_why(c->registry));
 	else
 		template_list(c, q, r);
 }

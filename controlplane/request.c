@@ -206,6 +206,43 @@ bool body_check(const struct request *q, const struct body_field *fields, struct
 	return true;
 }
 
+const char *body_text(const struct request *q, const char *name) {
+	return json_string_value(json_object_get(q->json, name));
+}
+
+bool rollback_body(
+	const struct request *q,
+	bool may_wait,
+	int64_t last,
+	struct rollback *out,
+	struct reply *r
+) {
+	const struct body_field fields[] = {
+		{"version", JSON_INTEGER, false, INT64_MAX},
+		{"comment", JSON_STRING, false, 500},
+		{may_wait ? "restart_later" : NULL, JSON_TRUE, false, 0},
+		{0}
+	};
+
+	if (!body_check(q, fields, r))
+		return false;
+	out->version = json_integer_value(json_object_get(q->json, "version"));
+	if (out->version == 0)
+		out->version = last - 1;
+	snprintf(out->written, sizeof(out->written), "rollback to version %" PRId64, out->version);
+	out->comment = body_text(q, "comment");
+	if (out->comment == NULL)
+		out->comment = out->written;
+	return true;
+}
+
+void rollback_unknown(struct reply *r, const char *subject, int64_t version) {
+	char hint[64];
+
+	snprintf(hint, sizeof(hint), "`sluicectl %s history` lists the versions", subject);
+	reply_error(r, 404, "unknown", hint, "there is no version %" PRId64, version);
+}
+
 const char *query_text(const struct request *q, const char *name) {
 	return json_string_value(json_object_get(q->query, name));
 }

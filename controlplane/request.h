@@ -60,6 +60,25 @@ struct body_field {
 // False with the reply filled: no object, unknown field (the nearest is named), wrong type.
 bool body_check(const struct request *q, const struct body_field *fields, struct reply *r);
 
+const char *body_text(const struct request *q, const char *name); // NULL if absent
+
+// The body of a rollback.
+struct rollback {
+	int64_t version; // the one before `last` if the body names none
+	const char *comment;
+	char written[64]; // the comment, if the body has none
+};
+// False with the reply filled. `may_wait`: the body may say restart_later.
+bool rollback_body(
+	const struct request *q,
+	bool may_wait,
+	int64_t last,
+	struct rollback *out,
+	struct reply *r
+);
+// Of what `sluicectl SUBJECT history` lists.
+void rollback_unknown(struct reply *r, const char *subject, int64_t version);
+
 const char *query_text(const struct request *q, const char *name); // NULL if absent
 // False with the reply filled if it is no number in 0..max.
 bool query_number(
