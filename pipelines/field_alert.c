@@ -8,6 +8,7 @@
 #define CLIP 3.0
 #define FLOOR_OF_MEAN (1.0 / 1024)
 #define FLOOR 1e-6
+#define EXACT_MAX (INT64_C(1) << 53) // integers up to here are all doubles
 #define LARGEST 1e30 // mean and deviation are floats, and their multiples must stay finite
 
 bool sample_of(const struct value *v, struct sample *out) {
@@ -20,9 +21,11 @@ bool sample_of(const struct value *v, struct sample *out) {
 		break;
 	case VALUE_I64:
 		out->number = (double)v->i;
+		out->rounded = v->i > EXACT_MAX || v->i < -EXACT_MAX;
 		break;
 	case VALUE_U64:
 		out->number = (double)v->u;
+		out->rounded = v->u > EXACT_MAX;
 		break;
 	case VALUE_F64:
 		out->number = v->f;
@@ -183,7 +186,8 @@ struct field_judgement field_sample(
 		field_anew(s);
 	uint32_t at_ms = since_ms < 0 ? s->at_ms : (uint32_t)now_ms;
 	j.rate = too_fast(f, s, x, at_ms);
-	j.stuck = stands_still(f, s, s->seen && s->last == x->bits, at_ms);
+	bool same = s->seen && s->last == x->bits && !x->rounded;
+	j.stuck = stands_still(f, s, same, at_ms);
 	if (a->unusual && x->is_number) {
 		j.z = z_of(a, s, x->number);
 		j.unusual = fabs(j.z) >= a->z_raise && j.z != 0;

@@ -34,6 +34,7 @@ struct sample {
 	uint64_t bits; // equal for equal values
 	double number;
 	bool is_number;
+	bool rounded; // an integer that is not quite `number`: others have the same bits
 };
 bool sample_of(const struct value *v, struct sample *out);
 

@@ -200,8 +200,28 @@ static void random_samples_as_a_naive_reader_would_judge_them(void **) {
 	assert_true(steps > episodes * STEPS / 2 && judged > steps / 10);
 }
 
+// A count of nanoseconds, say: one more is another value, though the same double.
+static void a_counter_beyond_doubles_is_not_stuck(void **) {
+	struct profile_field f = {.name = VIEW_LITERAL("n"), .stuck_after_s = 10};
+	struct field_state st = {0};
+
+	for (int64_t i = 0; i < 100; i++) {
+		struct value v = {.kind = VALUE_I64, .i = INT64_C(1763712000000000000) + i};
+		struct sample x;
+		assert_true(sample_of(&v, &x));
+		assert_false(field_sample(&f, &st, &x, i * 1000).stuck);
+	}
+	for (int64_t i = 0; i < 100; i++) { // and what is exact is compared
+		struct value v = {.kind = VALUE_I64, .i = INT64_C(1) << 53};
+		struct sample x;
+		assert_true(sample_of(&v, &x));
+		assert_int_equal(field_sample(&f, &st, &x, (100 + i) * 1000).stuck, i >= 10);
+	}
+}
+
 int main(int argc, char **argv) {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_counter_beyond_doubles_is_not_stuck),
 		cmocka_unit_test(random_samples_as_a_naive_reader_would_judge_them),
 	};
 
