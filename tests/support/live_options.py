@@ -147,7 +147,19 @@ def arrives_on(port):
     return within(1.5, lambda: f'"{name}"' in kafka("telemetry"))
 
 
+closed = iter(range(20000, 21000, 7))
+
+
+def scan_alarms():
+    """Four ports nobody listens on, of sixteen that a peer may try in a minute."""
+    raised = kafka("alerts").count('"port-scan"')
+    for port in [next(closed) for _ in range(4)]:
+        udp(port, "anybody?")
+    return within(1.5, lambda: kafka("alerts").count('"port-scan"') > raised)
+
+
 walk()
+watched("watch.ports", "3", scan_alarms)
 watched("listeners[2].port", "8099", lambda: arrives_on(8099))
 watched("listeners[0].unknown", "refuse", lambda: "4.0" in str(post("new")))
 watched("listeners[2].trust[0]", "10.78.0.0/24", lambda: not arrives_on(8095))
