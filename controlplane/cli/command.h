@@ -133,6 +133,21 @@ void print_object(const struct invocation *v, const json_t *object);
 // Print as the command's table says, or as JSON.
 void print_answer(const struct invocation *v, const json_t *j);
 
+// --- live.c: a view drawn anew every few seconds, until interrupted or --count times
+
+// Prints what came between two answers, `seconds` apart.
+typedef void
+live_screen(struct invocation *v, const json_t *before, const json_t *now, double seconds);
+// GET `path`, whose answer has what is to be seen under `key`; --every beats `seconds`. The exit
+// code. Once where no terminal is.
+int live_view(
+	struct invocation *v,
+	const char *path,
+	const char *key,
+	double seconds,
+	live_screen *screen
+);
+
 // --- manual.c
 
 void help_all(void);

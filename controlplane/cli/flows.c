@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define TOP_ROWS 20
 #define TOP_LOOKS 1000
@@ -79,7 +78,7 @@ static json_t *busiest(json_t *before, json_t *now, double seconds) {
 	return out;
 }
 
-static void screen(struct invocation *v, json_t *before, json_t *now, double seconds) {
+static void screen(struct invocation *v, const json_t *before, const json_t *now, double seconds) {
 	static const struct column columns[] = {
 		{"device", "DEVICE", 't'},
 		{"address", "ADDRESS", 't'},
@@ -92,44 +91,26 @@ static void screen(struct invocation *v, json_t *before, json_t *now, double sec
 		{"idle_ms", "IDLE MS", 'n'},
 		{0}
 	};
-	json_t *rows = busiest(before, now, seconds);
+	json_t *was = by_key(before), *is = by_key(now), *rows = busiest(was, is, seconds);
 
-	if (isatty(STDOUT_FILENO))
-		fputs("\033[H\033[2J", stdout);
 	if (v->json)
 		print_json(rows);
 	else
 		print_table(v, columns, rows);
-	fflush(stdout);
 	json_decref(rows);
+	json_decref(was);
+	json_decref(is);
 }
 
 int run_flow_top(struct invocation *v) {
-	const char *count = given_text(v, "count"), *every = given_text(v, "every");
 	const char *limit = given_text(v, "limit");
-	long screens = count != NULL ? strtol(count, NULL, 10) : isatty(STDOUT_FILENO) ? 0 : 1;
-	long looks = limit != NULL ? strtol(limit, NULL, 10) : TOP_LOOKS;
-	double seconds = every != NULL ? strtod(every, NULL) : 2;
-	json_t *before = NULL;
 	char path[64];
-	int ret = EXIT_OK;
 
-	if (seconds < 0.1 || seconds > 3600)
-		seconds = 2;
-	snprintf(path, sizeof(path), "/v1/flows?limit=%ld", looks);
-	for (long n = 0; ret == EXIT_OK && (screens == 0 || n <= screens); n++) {
-		struct answer a;
-		api_call(v, "GET", path, NULL, NULL, 0, &a);
-		ret = answer_check(v, &a);
-		json_t *now = ret == EXIT_OK ? by_key(json_object_get(a.json, "flows")) : NULL;
-		if (ret == EXIT_OK && n > 0)
-			screen(v, before, now, seconds);
-		json_decref(before);
-		before = now;
-		answer_free(&a);
-		if (ret == EXIT_OK && (screens == 0 || n < screens))
-			usleep((useconds_t)(seconds * 1e6));
-	}
-	json_decref(before);
-	return ret;
+	snprintf(
+		path,
+		sizeof(path),
+		"/v1/flows?limit=%ld",
+		limit != NULL ? strtol(limit, NULL, 10) : TOP_LOOKS
+	);
+	return live_view(v, path, "flows", 2, screen);
 }

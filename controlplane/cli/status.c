@@ -213,14 +213,12 @@ static void top_screen(struct invocation *v, const json_t *before, const json_t 
 		{0}
 	};
 	struct winsize w = {0};
-	bool terminal = isatty(STDOUT_FILENO) && !v->json;
 	size_t room = SIZE_MAX;
 
-	if (terminal && ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_row > 6)
+	if (!v->json && isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0
+	    && w.ws_row > 6)
 		room = w.ws_row - 4u;
 	json_t *rows = top_rows(before, now, s, room);
-	if (terminal)
-		fputs("\033[H\033[2J", stdout);
 	if (v->json) {
 		print_json(rows);
 	} else if (json_array_size(rows) == 0) {
@@ -235,32 +233,9 @@ static void top_screen(struct invocation *v, const json_t *before, const json_t 
 				    / s));
 		print_table(v, columns, rows);
 	}
-	fflush(stdout);
 	json_decref(rows);
 }
 
 int run_top(struct invocation *v) {
-	const char *count = given_text(v, "count"), *every = given_text(v, "every");
-	long screens = count != NULL ? strtol(count, NULL, 10) : isatty(STDOUT_FILENO) ? 0 : 1;
-	double seconds = every != NULL ? strtod(every, NULL) : 1;
-	json_t *before = NULL;
-	int ret = EXIT_OK;
-
-	if (seconds < 0.1 || seconds > 3600)
-		seconds = 1;
-	for (long n = 0; ret == EXIT_OK && (screens == 0 || n <= screens); n++) {
-		struct answer a;
-		api_call(v, "GET", "/v1/counters", NULL, NULL, 0, &a);
-		ret = answer_check(v, &a);
-		json_t *now = json_incref(json_object_get(a.json, "counters"));
-		if (ret == EXIT_OK && n > 0)
-			top_screen(v, before, now, seconds);
-		json_decref(before);
-		before = now;
-		answer_free(&a);
-		if (ret == EXIT_OK && (screens == 0 || n < screens))
-			usleep((useconds_t)(seconds * 1e6));
-	}
-	json_decref(before);
-	return ret;
+	return live_view(v, "/v1/counters", "counters", 1, top_screen);
 }
