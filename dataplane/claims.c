@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/claims.h"
+#include "dataplane/pages.h"
 
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #define SETS 32768 // buckets of the index, at most half used
 #define SETS_MAX (SETS / 2)
@@ -39,21 +39,12 @@ struct claims {
 
 int claims_create(struct claims **out) {
 	struct claims *c = calloc(1, sizeof(*c));
-	size_t bytes = CLAIM_PATTERNS_MAX * sizeof(struct pattern);
 
 	if (c == NULL)
 		return -ENOMEM;
-	c->patterns =
-		mmap(NULL,
-		     bytes,
-		     PROT_READ | PROT_WRITE,
-		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-		     -1,
-		     0);
+	c->patterns = pages_reserve(CLAIM_PATTERNS_MAX * sizeof(struct pattern), false);
 	c->sets = calloc(SETS, sizeof(*c->sets));
-	if (c->patterns == MAP_FAILED || c->sets == NULL) {
-		if (c->patterns == MAP_FAILED)
-			c->patterns = NULL;
+	if (c->patterns == NULL || c->sets == NULL) {
 		claims_destroy(c);
 		return -ENOMEM;
 	}
@@ -64,8 +55,7 @@ int claims_create(struct claims **out) {
 void claims_destroy(struct claims *c) {
 	if (c == NULL)
 		return;
-	if (c->patterns != NULL)
-		munmap(c->patterns, CLAIM_PATTERNS_MAX * sizeof(struct pattern));
+	pages_unmap(c->patterns, CLAIM_PATTERNS_MAX * sizeof(struct pattern));
 	free(c->sets);
 	free(c);
 }

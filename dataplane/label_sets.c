@@ -1,23 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/label_sets.h"
+#include "dataplane/pages.h"
 #include "parsers/utf8.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-
-static void *reserve(size_t bytes) {
-	void *p =
-		mmap(NULL,
-		     bytes,
-		     PROT_READ | PROT_WRITE,
-		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-		     -1,
-		     0);
-
-	return p != MAP_FAILED ? p : NULL;
-}
 
 static size_t sets_bytes(const struct label_sets *s) {
 	return (s->max + 1ull) * sizeof(s->sets[0]);
@@ -40,9 +28,9 @@ int label_sets_create(uint32_t max, struct label_sets **out) {
 	s->bucket_mask = 63;
 	while (s->bucket_mask + 1 < max)
 		s->bucket_mask = 2 * s->bucket_mask + 1;
-	s->sets = reserve(sets_bytes(s));
-	s->buckets = reserve(buckets_bytes(s));
-	s->free = reserve(free_bytes(s));
+	s->sets = pages_reserve(sets_bytes(s), false);
+	s->buckets = pages_reserve(buckets_bytes(s), false);
+	s->free = pages_reserve(free_bytes(s), false);
 	if (s->sets == NULL || s->buckets == NULL || s->free == NULL) {
 		label_sets_destroy(s);
 		return -ENOMEM;
@@ -60,12 +48,9 @@ void label_sets_destroy(struct label_sets *s) {
 		return;
 	for (uint32_t i = 1; s->sets != NULL && i <= s->high; i++)
 		free(set_of(s, i));
-	if (s->sets != NULL)
-		munmap((void *)s->sets, sets_bytes(s));
-	if (s->buckets != NULL)
-		munmap(s->buckets, buckets_bytes(s));
-	if (s->free != NULL)
-		munmap(s->free, free_bytes(s));
+	pages_unmap((void *)s->sets, sets_bytes(s));
+	pages_unmap(s->buckets, buckets_bytes(s));
+	pages_unmap(s->free, free_bytes(s));
 	free(s);
 }
 

@@ -2,6 +2,7 @@
 #include "dataplane/pages.h"
 
 #include <stdint.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -60,4 +61,21 @@ void *pages_map(size_t bytes, const char *name, bool resident) {
 void pages_unmap(void *p, size_t bytes) {
 	if (p != nullptr)
 		munmap(p, rounded(bytes > 0 ? bytes : 1));
+}
+
+void *pages_reserve(size_t bytes, bool secret) {
+	uint8_t *p = map_aligned(bytes, 1);
+
+	if (p != nullptr && secret) {
+		madvise(p, bytes, MADV_DONTDUMP);
+		mlock2(p, bytes, MLOCK_ONFAULT);
+	}
+	return p;
+}
+
+void pages_wipe(void *p, size_t bytes) {
+	if (p == nullptr)
+		return;
+	explicit_bzero(p, bytes);
+	pages_unmap(p, bytes);
 }

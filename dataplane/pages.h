@@ -14,5 +14,11 @@
 void *pages_map(size_t bytes, const char *name, bool resident);
 void pages_unmap(void *p, size_t bytes); // accepts NULL; the size that was taken
 
+// Zeroed small pages that come with their use, for a table of which most is never touched; NULL
+// without memory, back with pages_unmap(). `secret` keeps them out of core dumps and, if the limit
+// allows, out of swap.
+void *pages_reserve(size_t bytes, bool secret);
+void pages_wipe(void *p, size_t bytes); // back, and nothing is left of what was in them
+
 // Ask for large pages under memory that somebody else has mapped and not yet used.
 void pages_advise(void *p, size_t bytes);

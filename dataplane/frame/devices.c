@@ -1,37 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/frame/devices.h"
 #include "dataplane/frame/devices_private.h"
+#include "dataplane/pages.h"
 #include "parsers/siphash.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 // Ids come from the operator's file; a peer's choice can only miss.
 static const uint64_t id_hash_key[2] = {0x70726f7465637465, 0x64206672616d6573};
-
-void *pages_reserve(size_t bytes, bool secret) {
-	void *p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	if (p == MAP_FAILED)
-		return nullptr;
-	if (secret) {
-		madvise(p, bytes, MADV_DONTDUMP);
-		mlock(p, bytes);
-	}
-	return p;
-}
-
-void pages_give(void *p, size_t bytes, bool secret) {
-	if (p == nullptr)
-		return;
-	if (secret)
-		explicit_bzero(p, bytes);
-	munmap(p, bytes);
-}
 
 static _Atomic(uint32_t) *index_slot(const struct frame_devices *d, struct view id) {
 	uint32_t i = (uint32_t)siphash13(id_hash_key, id.p, id.len) & d->index_mask;
@@ -104,7 +84,7 @@ const struct frame_key *frame_device_key(
 void frame_keys_destroy(struct frame_keys *k) {
 	if (k == nullptr)
 		return;
-	pages_give(k->keys, k->bytes, true);
+	pages_wipe(k->keys, k->bytes);
 	free(k->first);
 	free(k);
 }
@@ -218,7 +198,7 @@ void frame_devices_destroy(struct frame_devices *d) {
 		return;
 	frame_keys_destroy((struct frame_keys *)(uintptr_t)atomic_load(&d->keys));
 	registry_keys_destroy(d->registry);
-	pages_give(d->devices, d->devices_bytes, false);
+	pages_unmap(d->devices, d->devices_bytes);
 	free(d->index);
 	free(d->dirty);
 	if (d->marks_fd >= 0)

@@ -46,10 +46,6 @@ static inline bool mark_after(struct frame_mark a, struct frame_mark b) {
 	return a.epoch > b.epoch || (a.epoch == b.epoch && a.seq > b.seq);
 }
 
-// Zeroed pages; `secret` keeps them out of core dumps and, if the limit allows, out of swap.
-void *pages_reserve(size_t bytes, bool secret);
-void pages_give(void *p, size_t bytes, bool secret); // accepts NULL
-
 // Adds a device or finds it; NULL if there are already as many as were reserved.
 struct frame_device *frame_device_add(struct frame_devices *d, struct view id);
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/frame/devices_private.h"
+#include "dataplane/pages.h"
 #include "parsers/payload.h"
 
 #include <errno.h>
@@ -224,7 +225,7 @@ int key_file_load(
 		snprintf(why, why_len, "%s: %s", path, strerror(-ret));
 	else
 		ret = lines_load(d, k, whole, path, why, why_len);
-	pages_give(text, bytes, true);
+	pages_wipe(text, bytes);
 	if (ret < 0) {
 		frame_keys_destroy(k);
 		return ret;

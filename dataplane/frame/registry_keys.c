@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/frame/devices_private.h"
 #include "dataplane/frame/registry_keys.h"
+#include "dataplane/pages.h"
 #include "parsers/payload.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #define COPY_TRIES 64
 #define KEY_WORDS (FRAME_KEY_MAX / sizeof(uint64_t))
@@ -42,23 +42,6 @@ static uint32_t name_of(uint8_t number, enum frame_algorithm algorithm) {
 	return (uint32_t)algorithm << 8 | number;
 }
 
-// Pages are locked as they are touched: most of the reservation never is.
-static void *slots_reserve(size_t bytes) {
-	void *p =
-		mmap(nullptr,
-		     bytes,
-		     PROT_READ | PROT_WRITE,
-		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-		     -1,
-		     0);
-
-	if (p == MAP_FAILED)
-		return nullptr;
-	madvise(p, bytes, MADV_DONTDUMP);
-	mlock2(p, bytes, MLOCK_ONFAULT);
-	return p;
-}
-
 int registry_keys_create(uint32_t devices, struct registry_keys **out) {
 	struct registry_keys *r = calloc(1, sizeof(*r));
 
@@ -67,7 +50,7 @@ int registry_keys_create(uint32_t devices, struct registry_keys **out) {
 	r->max = devices * REGISTRY_KEYS_PER_DEVICE;
 	r->slots_bytes = (size_t)r->max * sizeof(*r->slots);
 	r->first_bytes = ((size_t)devices + 1) * sizeof(*r->first);
-	r->slots = slots_reserve(r->slots_bytes);
+	r->slots = pages_reserve(r->slots_bytes, true);
 	r->first = pages_reserve(r->first_bytes, false);
 	if (r->slots == nullptr || r->first == nullptr) {
 		registry_keys_destroy(r);
@@ -80,11 +63,10 @@ int registry_keys_create(uint32_t devices, struct registry_keys **out) {
 void registry_keys_destroy(struct registry_keys *r) {
 	if (r == nullptr)
 		return;
-	if (r->slots != nullptr) {
+	if (r->slots != nullptr)
 		explicit_bzero(r->slots, r->used * sizeof(*r->slots));
-		munmap(r->slots, r->slots_bytes);
-	}
-	pages_give((void *)r->first, r->first_bytes, false);
+	pages_unmap(r->slots, r->slots_bytes);
+	pages_unmap((void *)r->first, r->first_bytes);
 	free(r);
 }
 

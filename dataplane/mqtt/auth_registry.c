@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/crypto/digest.h"
 #include "dataplane/mqtt/auth_registry.h"
+#include "dataplane/pages.h"
 #include "parsers/siphash.h"
 
 #include <errno.h>
@@ -37,33 +38,19 @@ struct auth_registry {
 	uint32_t doubts; // list, index + 1
 };
 
-static void *reserve(size_t bytes) {
-	void *p =
-		mmap(nullptr,
-		     bytes,
-		     PROT_READ | PROT_WRITE,
-		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-		     -1,
-		     0);
-
-	if (p == MAP_FAILED)
-		return nullptr;
-	madvise(p, bytes, MADV_DONTDUMP);
-	return p;
-}
-
 int auth_registry_create(const uint64_t key[2], struct auth_registry **out) {
 	struct auth_registry *r = calloc(1, sizeof(*r));
 
 	if (r == nullptr)
 		return -ENOMEM;
 	memcpy(r->key, key, sizeof(r->key));
-	r->entries = reserve(AUTH_REGISTRY_MAX * sizeof(*r->entries));
-	r->places = reserve(PLACES * sizeof(*r->places));
+	r->entries = pages_reserve(AUTH_REGISTRY_MAX * sizeof(*r->entries), false);
+	r->places = pages_reserve(PLACES * sizeof(*r->places), false);
 	if (r->entries == nullptr || r->places == nullptr) {
 		auth_registry_destroy(r);
 		return -ENOMEM;
 	}
+	madvise(r->entries, AUTH_REGISTRY_MAX * sizeof(*r->entries), MADV_DONTDUMP);
 	*out = r;
 	return 0;
 }
@@ -71,12 +58,10 @@ int auth_registry_create(const uint64_t key[2], struct auth_registry **out) {
 void auth_registry_destroy(struct auth_registry *r) {
 	if (r == nullptr)
 		return;
-	if (r->entries != nullptr) {
+	if (r->entries != nullptr)
 		digest_wipe(r->entries, r->used * sizeof(*r->entries));
-		munmap(r->entries, AUTH_REGISTRY_MAX * sizeof(*r->entries));
-	}
-	if (r->places != nullptr)
-		munmap((void *)r->places, PLACES * sizeof(*r->places));
+	pages_unmap(r->entries, AUTH_REGISTRY_MAX * sizeof(*r->entries));
+	pages_unmap((void *)r->places, PLACES * sizeof(*r->places));
 	free(r);
 }
 

@@ -48,8 +48,20 @@ static void pages_come_with_their_use(void **) {
 	pages_unmap(NULL, 1);
 }
 
+static void of_a_reservation_only_what_is_touched_is_there(void **) {
+	size_t bytes = 8u << 20;
+	uint8_t *p = pages_reserve(bytes, true);
+
+	assert_non_null(p);
+	p[5u << 20] = 1;
+	assert_true(resident(p, bytes) > 0 && resident(p, bytes) < bytes);
+	pages_wipe(p, bytes);
+	pages_wipe(NULL, 1);
+}
+
 static void more_than_there_is_is_refused(void **) {
 	assert_null(pages_map(SIZE_MAX / 2, "test", false));
+	assert_null(pages_reserve(SIZE_MAX / 2, false));
 }
 
 // Only what scales with connections and sessions is in the price of an idle one, and a fraction of
@@ -88,6 +100,7 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pages_are_there_from_the_start),
 		cmocka_unit_test(pages_come_with_their_use),
+		cmocka_unit_test(of_a_reservation_only_what_is_touched_is_there),
 		cmocka_unit_test(more_than_there_is_is_refused),
 		cmocka_unit_test(an_idle_connection),
 		cmocka_unit_test(every_part_has_a_name),
