@@ -282,7 +282,6 @@ int run_call(struct invocation *v) {
 	const struct command *c = v->command;
 	bool reads = strcmp(c->method, "GET") == 0 || strcmp(c->method, "DELETE") == 0;
 	char path[PATH_ROOM], key[64], fixed[128];
-	struct answer a;
 	int used;
 
 	if (!path_make(v, path, &used))
@@ -303,25 +302,11 @@ int run_call(struct invocation *v) {
 			return wrong("option --", o->name, " has a bad value");
 		}
 	}
-	char *text = json_dumps(body, JSON_COMPACT);
-	json_decref(body);
-	api_call(
-		v,
-		c->method,
-		path,
-		reads ? NULL : "application/json",
-		text,
-		text != NULL ? strlen(text) : 0,
-		&a
-	);
-	if (text != NULL)
-		explicit_bzero(text, strlen(text));
-	free(text);
-	int ret = answer_check(v, &a);
-	if (ret == EXIT_OK)
-		print_answer(v, a.json);
-	answer_free(&a);
-	return ret;
+	if (reads) {
+		json_decref(body);
+		body = NULL;
+	}
+	return call_and_print(v, c->method, path, body);
 }
 
 static int help(const struct invocation *v, const char *noun) {
