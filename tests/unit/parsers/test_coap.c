@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "parsers/coap.h"
-#include "tests/unit/parsers/edge.h"
+#include "tests/support/guard.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -74,7 +74,7 @@ static const struct {
 static void rfc7252_decode_table(void **) {
 	for (size_t i = 0; i < sizeof(decoding) / sizeof(decoding[0]); i++) {
 		struct coap_message m;
-		enum coap_rc rc = coap_decode(at_edge(decoding[i].in, decoding[i].n), &m);
+		enum coap_rc rc = coap_decode(guard_view(decoding[i].in, decoding[i].n), &m);
 		if (rc != decoding[i].rc)
 			fail_msg("%s: got %s", decoding[i].name, coap_rc_label(rc));
 	}
@@ -84,12 +84,12 @@ static void rfc7252_decode_post(void **) {
 	struct coap_message m;
 	struct coap_option o;
 
-	assert_int_equal(coap_decode(at_edge(post, POST_LEN), &m), COAP_OK);
+	assert_int_equal(coap_decode(guard_view(post, POST_LEN), &m), COAP_OK);
 	assert_int_equal(m.type, COAP_CON);
 	assert_int_equal(m.code, COAP_POST);
 	assert_int_equal(m.mid, 0x1234);
 	assert_true(view_equal(m.token, VIEW_LITERAL("ab")));
-	assert_ptr_equal(m.payload.p, edge - 2); // a view, not a copy
+	assert_ptr_equal(m.payload.p, guard_edge - 2); // a view, not a copy
 
 	static const struct {
 		uint16_t number;
@@ -115,7 +115,7 @@ static void every_truncation_is_judged(void **) {
 	for (uint32_t n = 0; n <= POST_LEN; n++) {
 		struct coap_message m;
 		struct coap_option o;
-		if (coap_decode(at_edge(post, n), &m) != COAP_OK)
+		if (coap_decode(guard_view(post, n), &m) != COAP_OK)
 			continue;
 		uint32_t walked = 0;
 		struct coap_options it = coap_options_of(&m);
@@ -131,7 +131,7 @@ static void every_truncation_is_judged(void **) {
 static void rfc7252_4_2_bad_messages_keep_type_and_mid(void **) {
 	struct coap_message m;
 
-	assert_int_equal(coap_decode(at_edge("\x50\x01\xab\xcd\xf0", 5), &m), COAP_BAD_OPTION);
+	assert_int_equal(coap_decode(guard_view("\x50\x01\xab\xcd\xf0", 5), &m), COAP_BAD_OPTION);
 	assert_int_equal(m.type, COAP_NON);
 	assert_int_equal(m.mid, 0xabcd);
 }
@@ -141,8 +141,8 @@ static void option_bomb_is_refused(void **) {
 	struct coap_message m;
 
 	// One-byte options: delta 0, length 0.
-	assert_int_equal(coap_decode(at_edge(bomb, sizeof(bomb) - 1), &m), COAP_OK);
-	assert_int_equal(coap_decode(at_edge(bomb, sizeof(bomb)), &m), COAP_TOO_MANY);
+	assert_int_equal(coap_decode(guard_view(bomb, sizeof(bomb) - 1), &m), COAP_OK);
+	assert_int_equal(coap_decode(guard_view(bomb, sizeof(bomb)), &m), COAP_TOO_MANY);
 }
 
 static void rfc7252_5_4_6_option_classes(void **) {
@@ -206,7 +206,7 @@ static void writer_makes_what_the_decoder_reads(void **) {
 	coap_write_payload(&w, VIEW_LITERAL("later"));
 	assert_int_not_equal(coap_writer_len(&w), 0);
 
-	assert_int_equal(coap_decode(at_edge(out, coap_writer_len(&w)), &m), COAP_OK);
+	assert_int_equal(coap_decode(guard_view(out, coap_writer_len(&w)), &m), COAP_OK);
 	assert_int_equal(m.type, COAP_ACK);
 	assert_int_equal(m.code, COAP_UNAVAILABLE);
 	assert_int_equal(m.mid, 0xbeef);
@@ -260,5 +260,5 @@ int main(void) {
 		cmocka_unit_test(writer_makes_what_the_decoder_reads),
 		cmocka_unit_test(writer_fails_whole),
 	};
-	return cmocka_run_group_tests(tests, edge_setup, NULL);
+	return cmocka_run_group_tests(tests, guard_setup, NULL);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "parsers/coap_request.h"
-#include "tests/unit/parsers/edge.h"
+#include "tests/support/guard.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -44,7 +44,7 @@ static enum coap_request_rc decode(const char *options, uint32_t n, struct coap_
 	struct coap_message m;
 
 	memcpy(datagram + 4, options, n);
-	assert_int_equal(coap_decode(at_edge(datagram, 4 + n), &m), COAP_OK);
+	assert_int_equal(coap_decode(guard_view(datagram, 4 + n), &m), COAP_OK);
 	return coap_request_decode(&m, out);
 }
 
@@ -105,5 +105,5 @@ int main(void) {
 		cmocka_unit_test(rfc7252_5_4_bad_elective_options_are_ignored),
 		cmocka_unit_test(rfc7252_5_4_1_the_unknown_option_is_named),
 	};
-	return cmocka_run_group_tests(tests, edge_setup, NULL);
+	return cmocka_run_group_tests(tests, guard_setup, NULL);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "parsers/frame.h"
-#include "tests/unit/parsers/edge.h"
+#include "tests/support/guard.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -50,7 +50,7 @@ static void decode_table(void **) {
 	for (size_t i = 0; i < sizeof(decoding) / sizeof(decoding[0]); i++) {
 		struct frame f;
 		enum frame_rc rc = frame_decode(
-			at_edge(decoding[i].in, decoding[i].n), decoding[i].replies, &f
+			guard_view(decoding[i].in, decoding[i].n), decoding[i].replies, &f
 		);
 		if (rc != decoding[i].rc)
 			fail_msg("%s: got %s", decoding[i].name, frame_rc_label(rc));
@@ -63,7 +63,7 @@ static void decode_cuts_the_parts(void **) {
 	struct frame f;
 	uint8_t nonce[12];
 
-	assert_int_equal(frame_decode(at_edge(good, sizeof(good) - 1), false, &f), FRAME_OK);
+	assert_int_equal(frame_decode(guard_view(good, sizeof(good) - 1), false, &f), FRAME_OK);
 	assert_int_equal(f.algorithm, FRAME_HMAC_SHA_256);
 	assert_int_equal(f.key_number, 3);
 	assert_int_equal(f.epoch, 2);
@@ -84,7 +84,7 @@ static void decode_cuts_the_parts(void **) {
 static void every_truncation_is_judged(void **) {
 	for (uint32_t n = 0; n < sizeof(good) - 1; n++) {
 		struct frame f;
-		enum frame_rc rc = frame_decode(at_edge(good, n), false, &f);
+		enum frame_rc rc = frame_decode(guard_view(good, n), false, &f);
 		assert_int_equal(rc, n < 16 + 5 + 16 ? FRAME_BAD_SHORT : FRAME_OK);
 	}
 }
@@ -93,7 +93,7 @@ static void header_encode_is_the_inverse(void **) {
 	struct frame f;
 	uint8_t out[32];
 
-	assert_int_equal(frame_decode(at_edge(good, sizeof(good) - 1), false, &f), FRAME_OK);
+	assert_int_equal(frame_decode(guard_view(good, sizeof(good) - 1), false, &f), FRAME_OK);
 	assert_int_equal(frame_header_encode(&f, out, sizeof(out)), 21);
 	assert_memory_equal(out, good, 21);
 	assert_int_equal(frame_header_encode(&f, out, 20), 0);
@@ -107,10 +107,12 @@ static void receipt_round_trip(void **) {
 	uint8_t bytes[FRAME_RECEIPT_BYTES];
 
 	frame_receipt_encode(&in, bytes);
-	assert_int_equal(frame_receipt_decode(at_edge(bytes, 16), &out), FRAME_OK);
+	assert_int_equal(frame_receipt_decode(guard_view(bytes, 16), &out), FRAME_OK);
 	assert_true(in.highest == out.highest && in.bits == out.bits);
 	for (uint32_t n = 0; n < 16; n++)
-		assert_int_equal(frame_receipt_decode(at_edge(bytes, n), &out), FRAME_BAD_RECEIPT);
+		assert_int_equal(
+			frame_receipt_decode(guard_view(bytes, n), &out), FRAME_BAD_RECEIPT
+		);
 }
 
 int main(void) {
@@ -121,5 +123,5 @@ int main(void) {
 		cmocka_unit_test(header_encode_is_the_inverse),
 		cmocka_unit_test(receipt_round_trip),
 	};
-	return cmocka_run_group_tests(tests, edge_setup, NULL);
+	return cmocka_run_group_tests(tests, guard_setup, NULL);
 }

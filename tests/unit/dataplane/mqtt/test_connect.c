@@ -1,29 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // CONNECT, CONNACK, keep alive, DISCONNECT, wills.
-#include "tests/support/mqtt_rig.h"
+#include "tests/unit/dataplane/mqtt/one_rig.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 
 #include <cmocka.h>
-
-static struct rig *r;
-static struct packet p;
-
-static int setup(void **) {
-	static struct rig rig;
-
-	r = &rig;
-	rig_init(r);
-	p.len = 0;
-	return 0;
-}
-
-static int teardown(void **) {
-	rig_stop(r);
-	return 0;
-}
 
 static uint32_t send_connect(const struct pk_connect *c) {
 	uint32_t conn = rig_open(r);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // PUBLISH at all QoS levels, and what happens when the pipeline is slow.
-#include "tests/support/mqtt_rig.h"
+#include "tests/unit/dataplane/mqtt/one_rig.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,23 +8,6 @@
 #include <stdio.h>
 
 #include <cmocka.h>
-
-static struct rig *r;
-static struct packet p;
-
-static int setup(void **) {
-	static struct rig rig;
-
-	r = &rig;
-	rig_init(r);
-	p.len = 0;
-	return 0;
-}
-
-static int teardown(void **) {
-	rig_stop(r);
-	return 0;
-}
 
 static const struct mqtt_stats *stats(void) {
 	return mqtt_server_stats(r->m);

@@ -1,28 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tests/support/mqtt_rig.h"
+#include "tests/unit/dataplane/mqtt/one_rig.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 
 #include <cmocka.h>
-
-static struct rig *r;
-static struct packet p;
-
-static int setup(void **) {
-	static struct rig rig;
-
-	r = &rig;
-	rig_init(r);
-	p.len = 0;
-	return 0;
-}
-
-static int teardown(void **) {
-	rig_stop(r);
-	return 0;
-}
 
 static uint8_t ask(uint32_t c, uint8_t version, const char *filter, uint8_t qos) {
 	rig_flush_out(r, c);
