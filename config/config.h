@@ -209,6 +209,7 @@ struct config {
 		uint32_t field_states; // per device
 		uint32_t late_share; // percent of egress.in_flight_records
 		uint32_t park_bytes; // per worker
+		uint32_t late_bytes; // per worker
 	} pipeline;
 
 	struct {

@@ -410,6 +410,8 @@ const struct option config_options[] = {
 		"Fields per device whose rate of change, repetition and alerts are followed. 32 bytes each."),
 	NUMBER("pipeline.late_share", C, pipeline.late_share, 1, 100, "percent", "25", LIVE,
 		"Share of egress.in_flight_records that records of the late lane may take."),
+	SIZE("pipeline.late_size", C, pipeline.late_bytes, 131072, 1u << 30, "B", "16MiB", 0,
+		"Per worker, for messages that wait because that share is used up. Beyond it they are shed."),
 	SIZE("pipeline.park_size", C, pipeline.park_bytes, 131072, 1u << 30, "B", "1MiB", 0,
 		"Reserved per worker for messages of devices whose state is on its way from another worker. Beyond it they are shed."),
 	SECTION("match", "Signatures against attacks in paths and payloads (docs/signatures.md)."),

@@ -181,12 +181,22 @@ static uint32_t late_count(const struct pipeline *p, const struct item *it) {
 
 // A device that returns with days of readings gets a share of the budget, so that live records find
 // their way as short as ever. One message may always be on its way, however large.
-static bool late_share_left(const struct pipeline *p, const struct item *it) {
+bool late_share_fits(const struct pipeline *p, uint32_t records) {
 	uint64_t share =
 		(uint64_t)p->env.in_flight_records_max * p->config->pipeline.late_share / 100;
+
+	return p->late_records == 0 || p->late_records + records <= share;
+}
+
+// False: it waits for its turn in the late lane, or is shed.
+static bool late_may_pass(struct pipeline *p, struct item *it) {
 	uint32_t n = late_count(p, it);
 
-	return n == 0 || p->late_records == 0 || p->late_records + n <= share;
+	if (n == 0 || (!late_lane_waits(&p->late) && late_share_fits(p, n)))
+		return true;
+	if (!late_lane_park(p, it, (uint16_t)n))
+		item_shed(it, SHED_LATE);
+	return false;
 }
 
 // What no empty pipeline could take is refused for good: "later" would be a lie.
@@ -243,10 +253,8 @@ static void admit_item(struct pipeline *p, struct item *it) {
 		turn_down(p, it, SHED_IN_FLIGHT);
 		return;
 	}
-	if (!late_share_left(p, it)) {
-		item_shed(it, SHED_LATE);
+	if (!late_may_pass(p, it))
 		return;
-	}
 	if (tracked) {
 		ack = ack_table_take(&p->acks, &it->m, it->record_count);
 		if (ack == TOKEN_NONE) {

@@ -141,6 +141,7 @@ const char *transport_label(enum transport t);
 	X(STAGE_DEDUP_ATTACHED, "dedup", "attached")                                               \
 	X(STAGE_DEDUP_FULL, "dedup", "window-full")                                                \
 	X(STAGE_GAP_NUMBERS, "validate", "gap-numbers")                                            \
+	X(STAGE_LATE_PARKED, "late", "waited")                                                     \
 	X(STAGE_FIELDS_NO_ROOM, "validate", "fields-without-state")                                \
 	X(STAGE_ALERTS_RAISED, "alerts", "raised")                                                 \
 	X(STAGE_ALERTS_CLEARED, "alerts", "cleared")                                               \

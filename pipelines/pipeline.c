@@ -242,6 +242,7 @@ void pipeline_run(struct pipeline *p, uint64_t now_ns, int64_t wall_ns) {
 	p->now_ns = now_ns;
 	p->wall_ns = wall_ns;
 	pipeline_flush(p);
+	late_lane_run(p);
 	settle_due(p, now_ns);
 }
 
@@ -265,6 +266,7 @@ void pipeline_seal_all(struct pipeline *p) {
 bool pipeline_idle(const struct pipeline *p) {
 	return p->burst.item_count == 0 && p->due_count == 0
 		&& p->batches.free_count == p->batches.count && p->waiters.used == 0
+		&& p->late.first == nullptr
 		&& handover_idle(p);
 }
 

@@ -41,6 +41,9 @@ int pipeline_create(const struct pipeline_env *env, const struct config *c, stru
 	ret = watch_init(&p->watch, env->secret[1]);
 	if (ret < 0)
 		goto err;
+	ret = late_lane_init(&p->late, c->pipeline.late_bytes);
+	if (ret < 0)
+		goto err;
 	// One letter per slot, waiter and device waited for may have to wait for its ring.
 	if (env->workers > 1)
 		ret = handover_init(
@@ -70,6 +73,7 @@ void pipeline_destroy(struct pipeline *p) {
 		return;
 	free(p->decoder);
 	free(p->protobuf);
+	late_lane_fini(&p->late);
 	ack_table_fini(&p->acks);
 	waiters_fini(&p->waiters);
 	handover_fini(&p->handover);

@@ -10,6 +10,7 @@
 #include "pipelines/decision.h"
 #include "pipelines/envelope.h"
 #include "pipelines/handover.h"
+#include "pipelines/late_lane.h"
 #include "pipelines/pipeline.h"
 #include "pipelines/waiters.h"
 #include "pipelines/watch.h"
@@ -48,6 +49,7 @@ struct pipeline {
 	struct ack_table acks;
 	struct waiters waiters;
 	struct handover handover;
+	struct late_lane late;
 	struct watch watch;
 	struct payload_decoder *decoder; // owned
 	struct protobuf_scratch *protobuf; // owned
@@ -66,6 +68,8 @@ struct pipeline {
 
 // admit.c: every item of [from, to) that is still going becomes records in batches, or is shed.
 void admit_burst(struct pipeline *p, uint16_t from, uint16_t to);
+// May that many more late records be in flight?
+bool late_share_fits(const struct pipeline *p, uint32_t records);
 // Put a message of our own on its way; false (counted as shed in `derived`) if there is no room.
 bool admit_derived(struct pipeline *p, const struct derived *d);
 bool admit_dead_letter(struct pipeline *p, const struct dead_letter *d, uint64_t rx_ns);
@@ -75,7 +79,7 @@ uint64_t entry_bytes(const struct batch_entry *e);
 // settle.c: what came of a message, told to its adapter now or at the end of the burst.
 void settle_later(struct pipeline *p, const struct message *m, const struct verdict *v);
 // A copy: its door, and its verdict as far as there is one.
-void settle_duplicate(struct pipeline *p, const struct item *it);
+void settle_duplicate(struct pipeline *p, struct item *it);
 // What became of a message that waiter `i` waits for at another worker.
 void settle_waiter(struct pipeline *p, uint32_t i, const struct verdict *v);
 

@@ -98,12 +98,21 @@ static int attach(struct pipeline *p, const struct item *it, uint32_t original) 
 	return handover_attach(p, it, original) ? COPY_WAITS : COPY_NO_ROOM;
 }
 
-void settle_duplicate(struct pipeline *p, const struct item *it) {
+void settle_duplicate(struct pipeline *p, struct item *it) {
 	struct ledger_messages *messages = &p->env.ledger->messages[it->m.transport];
 	const struct item *first = dedup_first(p, it);
 	uint32_t original = it->original;
 	struct verdict v = {.outcome = OUTCOME_ACKED};
 
+	if (first != nullptr && first->state == ITEM_PARKED) {
+		// Behind its first, which it will find when it runs. It has no entry of its own.
+		it->key.hash = 0;
+		if (late_lane_park(p, it, it->record_count))
+			return;
+		item_shed(it, SHED_LATE);
+		turned_away_too(p, it, it);
+		return;
+	}
 	if (first != nullptr && first->state != ITEM_GOING) {
 		turned_away_too(p, it, first);
 		return;

@@ -84,6 +84,7 @@ static void configure(struct rig *rig) {
 	c->egress.linger_us = 2000;
 	c->egress.batch_records = 512;
 	c->pipeline.late_share = 25;
+	c->pipeline.late_bytes = 1 << 20;
 	c->watch.connections = 10;
 	c->watch.returns = 2;
 	c->watch.rate_factor = 10;

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/config.h"
+#include "pipelines/dedup.h"
+#include "pipelines/late_lane.h"
+#include "pipelines/pipeline_state.h"
+
+#define RUNS 64 // messages per call
+#define PRESSURE_MAX 75 // percent: beyond it the room is for what arrives now
+
+int late_lane_init(struct late_lane *l, uint32_t bytes) {
+	*l = (struct late_lane) {0};
+	return parking_init(&l->parking, bytes);
+}
+
+void late_lane_fini(struct late_lane *l) {
+	parking_fini(&l->parking);
+}
+
+bool late_lane_park(struct pipeline *p, struct item *it, uint16_t records) {
+	struct late_lane *l = &p->late;
+
+	if (it->m.token == TOKEN_NONE || l->running)
+		return false;
+	// It has been authorized, and is not asked again; its copies will find it when it runs.
+	it->registered = p->burst.records[it->first_record].registered;
+	struct parked *k = parked_store(&l->parking, it, p->config);
+	if (k == nullptr)
+		return false;
+	dedup_withdrawn(p, it);
+	it->state = ITEM_PARKED;
+	k->late = records;
+	k->next = nullptr;
+	if (l->first == nullptr)
+		l->first = k;
+	else
+		l->last->next = k;
+	l->last = k;
+	p->env.ledger->stages.counters[STAGE_LATE_PARKED]++;
+	return true;
+}
+
+void late_lane_run(struct pipeline *p) {
+	struct late_lane *l = &p->late;
+
+	for (unsigned n = 0; n < RUNS && l->first != nullptr; n++) {
+		struct parked *k = l->first;
+		if (!late_share_fits(p, k->late) || pipeline_pressure(p) >= PRESSURE_MAX)
+			return;
+		l->first = k->next;
+		l->running = true;
+		pipeline_push_parked(p, k);
+		pipeline_flush(p); // its bytes lie here
+		l->running = false;
+		parked_free(&l->parking, k);
+	}
+}

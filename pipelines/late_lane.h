@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// Messages with late records whose senders wait, while the late lane's share of egress is used up
+// (pipeline.late_share). "Later" would cost an MQTT session its connection, and when a site is back
+// after days there are many of them; so the message waits here instead, and its sender for its
+// answer.
+//
+//   admit: no share left      late_lane_park(): copied, behind all that wait already
+//   completions make room     late_lane_run(): through the stages again, first come, first served
+//
+// The order of a device's late messages is kept: while one waits, all later ones go behind it. What
+// nobody waits for, or finds no room here (pipeline.late_size), is shed as `late-share-used`.
+// Thread: the worker's own.
+#pragma once
+
+#include "pipelines/parked.h"
+
+#include <stdint.h>
+
+struct pipeline;
+
+struct late_lane {
+	struct parking parking;
+	struct parked *first, *last;
+	bool running; // what is pushed comes from here
+};
+
+int late_lane_init(struct late_lane *l, uint32_t bytes); // 0 or -ENOMEM
+void late_lane_fini(struct late_lane *l);
+
+// Must a message with late records go behind others?
+static inline bool late_lane_waits(const struct late_lane *l) {
+	return l->first != nullptr && !l->running;
+}
+
+// True: the item has become ITEM_PARKED, and counts as nothing yet. False: nobody waits for it, or
+// there is no room. `records` is how many of its records are late.
+bool late_lane_park(struct pipeline *p, struct item *it, uint16_t records);
+
+// Run what may go now, a bounded number. Not from within a burst.
+void late_lane_run(struct pipeline *p);
