@@ -266,8 +266,7 @@ void pipeline_seal_all(struct pipeline *p) {
 bool pipeline_idle(const struct pipeline *p) {
 	return p->burst.item_count == 0 && p->due_count == 0
 		&& p->batches.free_count == p->batches.count && p->waiters.used == 0
-		&& p->late.first == nullptr
-		&& handover_idle(p);
+		&& p->late.first == nullptr && handover_idle(p);
 }
 
 static unsigned percent(uint64_t part, uint64_t whole) {
