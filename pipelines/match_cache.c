@@ -130,7 +130,8 @@ static void body_write(FILE *f, struct cache_header *h, char *const *bodies) {
 	// The commit sees what went wrong.
 	(void)fwrite(h, sizeof(*h), 1, f);
 	for (int i = 0; i < MATCH_PLACES; i++)
-		(void)fwrite(bodies[i], 1, (size_t)h->bytes[i], f);
+		if (bodies[i] != NULL)
+			(void)fwrite(bodies[i], 1, (size_t)h->bytes[i], f);
 }
 
 int match_cache_save(const char *path, const uint8_t key[32], hs_database_t *const *databases) {
