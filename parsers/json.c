@@ -98,16 +98,11 @@ json_document_decode(struct payload_decoder *d, struct view payload, struct read
 enum payload_rc
 json_decode(struct payload_decoder *d, struct view payload, struct readings_filler *f) {
 	const struct readings_filler before = *f;
-	struct readings *out = f->out;
-	uint16_t reading_count = out->reading_count;
-	uint16_t field_count = out->field_count;
-	uint32_t text_used = out->text_used;
+	struct readings_mark mark = readings_marked(f->out);
 
 	if (json_plain(payload, f))
 		return PAYLOAD_OK;
 	*f = before;
-	out->reading_count = reading_count;
-	out->field_count = field_count;
-	out->text_used = text_used;
+	readings_back(f->out, mark);
 	return json_document_decode(d, payload, f);
 }

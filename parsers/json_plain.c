@@ -4,13 +4,10 @@
 // and null. Whatever else comes, well or badly formed, is left to yyjson, which also says what is
 // wrong with it. tests/unit/parsers/test_json_plain.c holds both against each other.
 #include "parsers/json_plain.h"
-
-#define EACH_BYTE 0x0101010101010101u
-#define HIGH_BITS 0x8080808080808080u
+#include "parsers/number.h"
+#include "parsers/swar.h"
 
 #define INTEGER_DIGITS_MAX 18 // always below 2^63
-#define MANTISSA_MAX (1ull << 53) // up to here every integer is a double
-#define EXPONENT_MAX 22 // 10^22 is a double, 10^23 is not
 
 struct cursor {
 	const uint8_t *p, *end;
@@ -28,13 +25,6 @@ static bool take(struct cursor *c, uint8_t byte) {
 	return true;
 }
 
-// High bits of the bytes that are c. The lowest is exact, those above it may be wrong.
-static uint64_t bytes_that_are(uint64_t word, uint8_t c) {
-	uint64_t zero = word ^ EACH_BYTE * c;
-
-	return (zero - EACH_BYTE) & ~zero & HIGH_BITS;
-}
-
 // The rest of a string up to its quote, which is taken.
 static bool string_rest(struct cursor *c, struct view *out) {
 	const uint8_t *p = c->p;
@@ -43,8 +33,8 @@ static bool string_rest(struct cursor *c, struct view *out) {
 	for (; c->end - p >= 8; p += 8) {
 		memcpy(&word, p, 8);
 		uint64_t quote = bytes_that_are(word, '"');
-		uint64_t odd = ((word | (word - EACH_BYTE * 0x20)) & HIGH_BITS)
-			| bytes_that_are(word, '\\');
+		uint64_t odd =
+			(word & HIGH_BITS) | bytes_below(word, 0x20) | bytes_that_are(word, '\\');
 		if ((quote | odd) == 0)
 			continue;
 		if (quote == 0 || (odd & ((quote & -quote) - 1)) != 0)
@@ -66,14 +56,11 @@ static bool string_rest(struct cursor *c, struct view *out) {
 	return false;
 }
 
-// Digits into *n, as many as there are; they may be too many for 64 bits.
 static uint32_t digits(struct cursor *c, uint64_t *n) {
-	const uint8_t *from = c->p;
-	uint8_t digit;
+	uint32_t count = number_digits(c->p, (uint32_t)(c->end - c->p), n);
 
-	for (; c->p < c->end && (digit = (uint8_t)(*c->p - '0')) < 10; c->p++)
-		*n = *n * 10 + digit;
-	return (uint32_t)(c->p - from);
+	c->p += count;
+	return count;
 }
 
 static bool exponent(struct cursor *c, int32_t *out) {
@@ -86,19 +73,6 @@ static bool exponent(struct cursor *c, int32_t *out) {
 	if (count == 0 || count > 3)
 		return false;
 	*out = minus ? -(int32_t)n : (int32_t)n;
-	return true;
-}
-
-// Correctly rounded: one operation on two doubles that are exact (Clinger 1990).
-static bool exact_double(uint64_t mantissa, int32_t power, double *out) {
-	static const double powers[EXPONENT_MAX + 1] = {
-		1e0,  1e1,  1e2,  1e3,	1e4,  1e5,  1e6,  1e7,	1e8,  1e9,  1e10, 1e11,
-		1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
-	};
-
-	if (mantissa > MANTISSA_MAX || power < -EXPONENT_MAX || power > EXPONENT_MAX)
-		return false;
-	*out = power < 0 ? (double)mantissa / powers[-power] : (double)mantissa * powers[power];
 	return true;
 }
 
@@ -131,7 +105,7 @@ static bool number(struct cursor *c, struct value *v) {
 		return true;
 	}
 	int32_t shift = 0;
-	if ((scientific && !exponent(c, &shift)) || !exact_double(mantissa, power + shift, &d))
+	if ((scientific && !exponent(c, &shift)) || !number_exact(mantissa, power + shift, &d))
 		return false;
 	v->kind = VALUE_F64;
 	v->f = minus ? -d : d;

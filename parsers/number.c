@@ -4,17 +4,15 @@
 #include <math.h>
 #include <yyjson.h>
 
+// clang-format off
+const double number_powers[NUMBER_POWER_MAX + 1] = {
+	1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11,
+	1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
+};
+// clang-format on
+
 static bool digit(uint8_t c) {
 	return (uint8_t)(c - '0') < 10;
-}
-
-// Decimal digits at the start of `p`, at most `max` of them, into *v; returns how many.
-static uint32_t digits(const uint8_t *p, uint32_t max, uint64_t *v) {
-	uint32_t n = 0;
-
-	for (; n < max && digit(p[n]); n++)
-		*v = *v * 10 + (uint64_t)(p[n] - '0');
-	return n;
 }
 
 enum payload_rc number_u64(struct view text, uint64_t *out) {
@@ -68,12 +66,8 @@ enum payload_rc number_i64(struct view text, int64_t *out) {
 	return PAYLOAD_OK;
 }
 
-// Up to 15 digits are exact in a double and so is a power of ten up to 10^22, hence one division
-// rounds correctly (Clinger 1990).
+// Up to 15 digits are exact in a double.
 enum payload_rc number_f64(struct view text, double *out) {
-	static const double power[] = {
-		1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15
-	};
 	const uint8_t *p = text.p;
 	uint32_t left = text.len;
 	uint64_t mantissa = 0;
@@ -87,17 +81,19 @@ enum payload_rc number_f64(struct view text, double *out) {
 	}
 	if (left == 0 || left > 16)
 		return f64_slow(text, out);
-	uint32_t whole = digits(p, left, &mantissa);
+	uint32_t whole = number_digits(p, left, &mantissa);
 	p += whole;
 	left -= whole;
 	if (left > 0 && *p == '.') {
-		fraction = digits(p + 1, left - 1, &mantissa);
+		fraction = number_digits(p + 1, left - 1, &mantissa);
 		left -= 1 + fraction;
 	}
 	if (left > 0 || whole + fraction > 15 || whole + fraction == 0)
 		return f64_slow(text, out);
-	double d = (double)mantissa / power[fraction];
-	*out = negative ? -d : d;
+	if (!number_exact(mantissa, -(int32_t)fraction, out))
+		return f64_slow(text, out);
+	if (negative)
+		*out = -*out;
 	return PAYLOAD_OK;
 }
 
@@ -148,7 +144,7 @@ static bool part(struct rd *r, uint32_t n, char then, uint32_t *v) {
 	struct view text = rd_take(r, n);
 	uint64_t value = 0;
 
-	if (text.len != n || digits(text.p, n, &value) != n)
+	if (text.len != n || number_digits(text.p, n, &value) != n)
 		return false;
 	*v = (uint32_t)value;
 	return then == 0 || rd_u8(r) == (uint8_t)then;

@@ -13,6 +13,31 @@ enum payload_rc number_i64(struct view text, int64_t *out);
 enum payload_rc number_u64(struct view text, uint64_t *out);
 enum payload_rc number_f64(struct view text, double *out);
 
+// The decimal digits at the start of the `max` bytes at p, added to *n from the right; returns how
+// many. More than 19 may be too many for 64 bits.
+static inline uint32_t number_digits(const uint8_t *p, uint32_t max, uint64_t *n) {
+	uint32_t count = 0;
+	uint8_t digit;
+
+	for (; count < max && (digit = (uint8_t)(p[count] - '0')) < 10; count++)
+		*n = *n * 10 + digit;
+	return count;
+}
+
+// Up to 2^53 every integer is a double, and so is every power of ten up to 10^22: then one
+// operation rounds correctly (Clinger 1990). False: not that easy.
+#define NUMBER_EXACT_MAX (UINT64_C(1) << 53)
+#define NUMBER_POWER_MAX 22
+extern const double number_powers[NUMBER_POWER_MAX + 1];
+
+static inline bool number_exact(uint64_t mantissa, int32_t power, double *out) {
+	if (mantissa > NUMBER_EXACT_MAX || power < -NUMBER_POWER_MAX || power > NUMBER_POWER_MAX)
+		return false;
+	*out = power < 0 ? (double)mantissa / number_powers[-power]
+			 : (double)mantissa * number_powers[power];
+	return true;
+}
+
 // A count of `unit`s since the epoch, or a text (RFC 3339), as nanoseconds. PAYLOAD_BAD_TIME if it
 // is neither or does not fit 64 bits (years 1678..2262).
 enum payload_rc time_from_i64(int64_t count, enum time_unit unit, int64_t *ns);

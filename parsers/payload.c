@@ -2,6 +2,7 @@
 #include "parsers/decoder.h"
 #include "parsers/payload.h"
 #include "parsers/readings.h"
+#include "parsers/swar.h"
 #include "parsers/utf8.h"
 
 const char *payload_rc_label(enum payload_rc rc) {
@@ -67,9 +68,7 @@ enum payload_rc payload_decode(
 	const struct payload_hints *hints,
 	struct readings *out
 ) {
-	uint16_t reading_count = out->reading_count;
-	uint16_t field_count = out->field_count;
-	uint32_t text_used = out->text_used;
+	struct readings_mark before = readings_marked(out);
 	struct readings_filler f;
 
 	if (payload.len == 0)
@@ -78,29 +77,16 @@ enum payload_rc payload_decode(
 		return PAYLOAD_TOO_LARGE;
 	readings_begin(&f, out, hints);
 	enum payload_rc rc = decode_format(d, format, payload, &f);
-	if (rc != PAYLOAD_OK) {
-		out->reading_count = reading_count;
-		out->field_count = field_count;
-		out->text_used = text_used;
-	}
+	if (rc != PAYLOAD_OK)
+		readings_back(out, before);
 	return rc;
-}
-
-#define EACH_BYTE 0x0101010101010101u
-
-// Nonzero if a byte of the word is c; or has borrowed from one that is.
-static uint64_t has_byte(uint64_t word, uint8_t c) {
-	uint64_t zero = word ^ EACH_BYTE * c;
-
-	return (zero - EACH_BYTE) & ~zero;
 }
 
 // No control character, '/', '+', '#', nor anything above ASCII in these eight bytes.
 static bool plain_word(uint64_t w) {
-	uint64_t odd = w | (w - EACH_BYTE * 0x20) | has_byte(w, 0x7f) | has_byte(w, '/')
-		| has_byte(w, '+') | has_byte(w, '#');
-
-	return (odd & EACH_BYTE * 0x80) == 0;
+	return ((w & HIGH_BITS) | bytes_below(w, 0x20) | bytes_that_are(w, 0x7f)
+		| bytes_that_are(w, '/') | bytes_that_are(w, '+') | bytes_that_are(w, '#'))
+		== 0;
 }
 
 static bool plain_id(struct view id) {

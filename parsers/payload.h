@@ -120,6 +120,22 @@ static inline void readings_reset(struct readings *r) {
 	r->text_used = 0;
 }
 
+// How far readings are filled, to take back what came after.
+struct readings_mark {
+	uint16_t readings, fields;
+	uint32_t text;
+};
+
+static inline struct readings_mark readings_marked(const struct readings *r) {
+	return (struct readings_mark) {r->reading_count, r->field_count, r->text_used};
+}
+
+static inline void readings_back(struct readings *r, struct readings_mark to) {
+	r->reading_count = to.readings;
+	r->field_count = to.fields;
+	r->text_used = to.text;
+}
+
 enum time_unit : uint8_t { TIME_S, TIME_MS, TIME_US, TIME_NS };
 
 // Where the payload names its device, time and sequence. All names are flattened field names (a

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "parsers/swar.h"
 #include "parsers/utf8.h"
-
-#define HIGH_BITS 0x8080808080808080u
 
 static bool continuation(uint8_t b) {
 	return (b & 0xc0) == 0x80;

@@ -194,8 +194,7 @@ static bool late_may_pass(struct pipeline *p, struct item *it) {
 
 	if (n == 0 || (!late_lane_waits(&p->late) && late_share_fits(p, n)))
 		return true;
-	if (!late_lane_park(p, it, (uint16_t)n))
-		item_shed(it, SHED_LATE);
+	late_lane_take(p, it, (uint16_t)n);
 	return false;
 }
 

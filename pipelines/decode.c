@@ -198,23 +198,19 @@ static void make_records(struct burst *b, struct item *it, uint16_t first_readin
 
 // What the burst held before an item was decoded.
 struct before {
-	uint16_t readings, fields, records;
-	uint32_t text;
+	struct readings_mark readings;
+	uint16_t records;
 };
 
 static struct before before_item(const struct burst *b) {
 	return (struct before) {
-		.readings = b->readings.reading_count,
-		.fields = b->readings.field_count,
+		.readings = readings_marked(&b->readings),
 		.records = b->record_count,
-		.text = b->readings.text_used,
 	};
 }
 
 static void back_to(struct burst *b, struct item *it, struct before was) {
-	b->readings.reading_count = was.readings;
-	b->readings.field_count = was.fields;
-	b->readings.text_used = was.text;
+	readings_back(&b->readings, was.readings);
 	b->record_count = was.records;
 	it->record_count = 0;
 }
@@ -232,7 +228,7 @@ static bool reserve(struct burst *b, struct item *it, struct before was) {
 		return true;
 	}
 	back_to(b, it, was);
-	if (was.readings > 0)
+	if (was.readings.readings > 0)
 		return false;
 	item_refuse(
 		it,
@@ -255,10 +251,10 @@ static bool decode_item(struct payload_decoder *d, struct burst *b, struct item 
 	hints.now_ns = it->m.rx_wall_ns;
 	enum payload_rc rc = payload_decode(d, it->m.format, it->m.payload, &hints, &b->readings);
 	if (rc == PAYLOAD_OK) {
-		make_records(b, it, was.readings);
+		make_records(b, it, was.readings.readings);
 		return it->state != ITEM_GOING || reserve(b, it, was);
 	}
-	if (was.readings > 0 && (rc == PAYLOAD_TOO_MANY || rc == PAYLOAD_TOO_LARGE))
+	if (was.readings.readings > 0 && (rc == PAYLOAD_TOO_MANY || rc == PAYLOAD_TOO_LARGE))
 		return false;
 	item_refuse(it, REFUSE_MALFORMED, rc, STAGE);
 	return true;

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "parsers/number.h"
+#include "parsers/swar.h"
 #include "pipelines/json_writer.h"
 
 #include <assert.h>
@@ -48,34 +50,29 @@ static uint8_t *f64_shortest(uint8_t *p, double v) {
 	return json_raw(p, s, (uint32_t)len);
 }
 
-#define EXACT_DIGITS_MAX 9007199254740992.0 // 2^53
 #define DECIMALS_MAX 8
 
 // What sensors send has few decimals. An integer below 2^53 and a power of ten up to 10^22 are
 // exact doubles, so their quotient is the double that the text n * 10^-k reads back as: comparing
 // it with v proves the round trip (Clinger 1990).
 uint8_t *json_f64(uint8_t *p, double v) {
-	static const double power[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8};
-	static const uint64_t divisor[] = {
-		1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000
-	};
 	double a = fabs(v);
 
 	if (!(a < 1e15) || (a == 0 && signbit(v)))
 		return f64_shortest(p, v);
 	for (uint32_t k = 1; k <= DECIMALS_MAX; k++) {
-		double scaled = a * power[k] + 0.5;
-		if (scaled >= EXACT_DIGITS_MAX)
+		double scaled = a * number_powers[k] + 0.5;
+		if (scaled >= (double)NUMBER_EXACT_MAX)
 			break;
 		uint64_t n = (uint64_t)scaled;
-		if ((double)n / power[k] != a)
+		if ((double)n / number_powers[k] != a)
 			continue;
 		if (v < 0)
 			*p++ = '-';
 		// A quotient that was proved exact was not rounded up to the next integer, so the
 		// integer part of `a` is that of n / 10^k.
 		uint64_t whole = (uint64_t)a;
-		uint64_t rest = n - whole * divisor[k];
+		uint64_t rest = n - whole * json_powers[k];
 		p = json_u64(p, whole);
 		*p++ = '.';
 		for (uint32_t i = k; i-- > 0; rest /= 10)
@@ -115,16 +112,10 @@ static bool plain(uint8_t c) {
 	return c >= 0x20 && c != '"' && c != '\\';
 }
 
-#define EACH_BYTE 0x0101010101010101u
-
 // Nonzero if one of the eight bytes is a control character, '"' or '\'. Bytes from 0x80 on never
 // count: they are UTF-8.
 static uint64_t special(uint64_t w) {
-	uint64_t quote = w ^ EACH_BYTE * '"';
-	uint64_t backslash = w ^ EACH_BYTE * '\\';
-
-	return ((w - EACH_BYTE * 0x20) | (quote - EACH_BYTE) | (backslash - EACH_BYTE)) & ~w
-		& EACH_BYTE * 0x80;
+	return bytes_below(w, 0x20) | bytes_that_are(w, '"') | bytes_that_are(w, '\\');
 }
 
 uint8_t *json_escaped(uint8_t *p, struct view text) {

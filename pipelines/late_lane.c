@@ -16,7 +16,7 @@ void late_lane_fini(struct late_lane *l) {
 	parking_fini(&l->parking);
 }
 
-bool late_lane_park(struct pipeline *p, struct item *it, uint16_t records) {
+static bool park(struct pipeline *p, struct item *it, uint16_t records) {
 	struct late_lane *l = &p->late;
 
 	if (it->m.token == TOKEN_NONE || l->running)
@@ -37,6 +37,11 @@ bool late_lane_park(struct pipeline *p, struct item *it, uint16_t records) {
 	l->last = k;
 	p->env.ledger->stages.counters[STAGE_LATE_PARKED]++;
 	return true;
+}
+
+void late_lane_take(struct pipeline *p, struct item *it, uint16_t records) {
+	if (!park(p, it, records))
+		item_shed(it, SHED_LATE);
 }
 
 void late_lane_run(struct pipeline *p) {

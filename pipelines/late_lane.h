@@ -4,7 +4,7 @@
 // after days there are many of them; so the message waits here instead, and its sender for its
 // answer.
 //
-//   admit: no share left      late_lane_park(): copied, behind all that wait already
+//   admit: no share left      late_lane_take(): copied, behind all that wait already
 //   completions make room     late_lane_run(): through the stages again, first come, first served
 //
 // The order of a device's late messages is kept: while one waits, all later ones go behind it. What
@@ -32,9 +32,9 @@ static inline bool late_lane_waits(const struct late_lane *l) {
 	return l->first != nullptr && !l->running;
 }
 
-// True: the item has become ITEM_PARKED, and counts as nothing yet. False: nobody waits for it, or
+// The item becomes ITEM_PARKED, and counts as nothing yet; or it is shed, if nobody waits for it or
 // there is no room. `records` is how many of its records are late.
-bool late_lane_park(struct pipeline *p, struct item *it, uint16_t records);
+void late_lane_take(struct pipeline *p, struct item *it, uint16_t records);
 
 // Run what may go now, a bounded number. Not from within a burst.
 void late_lane_run(struct pipeline *p);

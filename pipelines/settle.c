@@ -107,11 +107,10 @@ void settle_duplicate(struct pipeline *p, struct item *it) {
 	if (first != nullptr && first->state == ITEM_PARKED) {
 		// Behind its first, which it will find when it runs. It has no entry of its own.
 		it->key.hash = 0;
-		if (late_lane_park(p, it, it->record_count))
+		late_lane_take(p, it, it->record_count);
+		if (it->state == ITEM_PARKED)
 			return;
-		item_shed(it, SHED_LATE);
-		turned_away_too(p, it, it);
-		return;
+		first = it;
 	}
 	if (first != nullptr && first->state != ITEM_GOING) {
 		turned_away_too(p, it, first);

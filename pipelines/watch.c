@@ -225,7 +225,11 @@ static void look_address(
 		hold(p, e, WATCH_IDENTITY, s, e->turns);
 }
 
-static void look(struct pipeline *p, const struct item *it, uint64_t key) {
+static uint64_t key_of(const struct pipeline *p, const struct item *it) {
+	return p->burst.records[it->first_record].name[1] | 1;
+}
+
+static void look(struct pipeline *p, const struct item *it) {
 	const struct message *m = &it->m;
 	const struct record *rec = &p->burst.records[it->first_record];
 	uint32_t now_s = seconds_of(p);
@@ -237,7 +241,7 @@ static void look(struct pipeline *p, const struct item *it, uint64_t key) {
 		.wall_ns = m->rx_wall_ns,
 	};
 
-	struct watched *e = entry_of(&p->watch, key, now_s);
+	struct watched *e = entry_of(&p->watch, key_of(p, it), now_s);
 	if (e == nullptr)
 		return;
 	new_minute(e, now_s);
@@ -250,18 +254,14 @@ static bool followed(const struct item *it) {
 }
 
 void watch_burst(struct pipeline *p, uint16_t from, uint16_t to) {
-	uint64_t keys[BURST_MESSAGES];
-
 	for (uint16_t i = from; i < to; i++) {
 		const struct item *it = &p->burst.items[i];
-		if (!followed(it))
-			continue;
-		keys[i] = p->burst.records[it->first_record].name[1] | 1;
-		entry_prefetch(&p->watch, keys[i]);
+		if (followed(it))
+			entry_prefetch(&p->watch, key_of(p, it));
 	}
 	for (uint16_t i = from; i < to; i++)
 		if (followed(&p->burst.items[i]))
-			look(p, &p->burst.items[i], keys[i]);
+			look(p, &p->burst.items[i]);
 }
 
 static struct watched *

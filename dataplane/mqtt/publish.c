@@ -67,10 +67,7 @@ static uint64_t print_add(uint64_t print, struct view v) {
 		print = (print ^ word) * odd;
 		print ^= print >> 32;
 	}
-	word = 0;
-	for (uint32_t i = 0; i < v.len; i++)
-		word = word << 8 | v.p[i];
-	print = (print ^ word) * odd;
+	print = (print ^ bytes_word(v.p, v.len)) * odd;
 	return print ^ print >> 32;
 }
 
