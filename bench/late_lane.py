@@ -25,7 +25,6 @@ without an alert is for tests/unit/pipelines/test_remember.c to say."""
 import argparse
 import collections
 import json
-import os
 import pathlib
 import select
 import signal
@@ -35,6 +34,8 @@ import subprocess
 import sys
 import threading
 import time
+
+import rig
 
 TOP = pathlib.Path(__file__).resolve().parents[1]
 SLUICED = str(TOP / "build" / "dataplane" / "sluiced")
@@ -322,15 +323,6 @@ def clients(options):
     print(json.dumps(readings))
 
 
-NETWORK = """
-mount -t sysfs sysfs /sys && mount -t tmpfs tmpfs /run && mkdir -p /run/netns /run/sluice /run/lock
-ip link set lo up && ip addr add 192.0.2.1/32 dev lo
-. tests/support/lab.sh && lab_network
-trap - EXIT
-exec python3 "$@"
-"""
-
-
 def main():
     if sys.argv[1:2] == ["--returned"]:
         returned(sys.argv[2], *map(int, sys.argv[3:]))
@@ -345,17 +337,12 @@ def main():
     parser.add_argument("--quiet", type=float, default=1.0, metavar="SECONDS")
     parser.add_argument("--discard", action="store_true")
     parser.add_argument("--clients", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.clients:
         clients(options)
-    elif options.inside:
-        sys.argv.remove("--inside")
-        run(options)
     else:
-        os.chdir(TOP)
-        os.execvp("unshare", ["unshare", "--net", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child",
-                              "--mount-proc", "bash", "-euc", NETWORK, "late", __file__, *sys.argv[1:], "--inside"])
+        rig.in_lab(__file__)
+        run(options)
 
 
 if __name__ == "__main__":

@@ -27,26 +27,12 @@ import sys
 import time
 import types
 
+import rig
+
 TOP = pathlib.Path(__file__).resolve().parents[1]
 BUILD = TOP / "build"
 RUN = pathlib.Path("/run/sluice")
 ADDRESS = "10.77.0.1"
-INSIDE = "SLUICE_BENCH_INSIDE"
-NETWORK = """
-mount -t sysfs sysfs /sys && mount -t tmpfs tmpfs /run && mkdir -p /run/netns /run/sluice /run/lock
-ip link set lo up && ip addr add 192.0.2.1/32 dev lo
-. tests/support/lab.sh && lab_network
-trap - EXIT
-exec python3 "$@"
-"""
-
-
-def enter():
-    """Namespaces of our own, as a functional test has them."""
-    os.environ[INSIDE] = "1"
-    os.chdir(TOP)
-    os.execvp("unshare", ["unshare", "--net", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child",
-                          "--mount-proc", "bash", "-euc", NETWORK, "peer", __file__, *sys.argv[1:]])
 
 
 def configuration(connections):
@@ -195,8 +181,7 @@ def main():
     parser.add_argument("--no-steer", action="store_true")
     parser.add_argument("--no-memif", action="store_true")
     options = parser.parse_args()
-    if INSIDE not in os.environ:
-        enter()
+    rig.in_lab(__file__)
     if not options.no_steer:
         steer()
     for inflight in options.inflight or [10, 1]:

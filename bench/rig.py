@@ -22,6 +22,25 @@ TARGET = "10.88.0.1"
 PORTS = {"line": 8094, "json": 8095, "senml-json": 8097, "senml-cbor": 8098, "cbor": 8099, "raw": 8100}
 FRAME_KEY = "00112233445566778899aabbccddeeff"  # GEN_FRAME_KEY in bench/gen/gen.h
 MEMIF_MAC = "02:53:4c:00:00:01"
+INSIDE = "SLUICE_BENCH_INSIDE"
+NETWORK = """
+mount -t sysfs sysfs /sys && mount -t tmpfs tmpfs /run && mkdir -p /run/netns /run/sluice /run/lock
+ip link set lo up && ip addr add 192.0.2.1/32 dev lo
+. tests/support/lab.sh && lab_network
+trap - EXIT
+exec python3 "$@"
+"""
+
+
+def in_lab(script):
+    """Runs the script again in namespaces of its own with the lab's veth pair, as a functional test has
+    them; returns there."""
+    if INSIDE in os.environ:
+        return
+    os.environ[INSIDE] = "1"
+    os.chdir(TOP)
+    os.execvp("unshare", ["unshare", "--net", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child",
+                          "--mount-proc", "bash", "-euc", NETWORK, "bench", script, *sys.argv[1:]])
 
 
 def memif(run, role, mac=None):
