@@ -179,25 +179,6 @@ static uint32_t late_count(const struct pipeline *p, const struct item *it) {
 	return n;
 }
 
-// A device that returns with days of readings gets a share of the budget, so that live records find
-// their way as short as ever. One message may always be on its way, however large.
-bool late_share_fits(const struct pipeline *p, uint32_t records) {
-	uint64_t share =
-		(uint64_t)p->env.in_flight_records_max * p->config->pipeline.late_share / 100;
-
-	return p->late_records == 0 || p->late_records + records <= share;
-}
-
-// False: it waits for its turn in the late lane, or is shed.
-static bool late_may_pass(struct pipeline *p, struct item *it) {
-	uint32_t n = late_count(p, it);
-
-	if (n == 0 || (!late_lane_waits(&p->late) && late_share_fits(p, n)))
-		return true;
-	late_lane_take(p, it, (uint16_t)n);
-	return false;
-}
-
 // What no empty pipeline could take is refused for good: "later" would be a lie.
 static bool ever_fits(const struct pipeline *p, const struct item *it) {
 	if (it->record_count > p->env.in_flight_records_max)
@@ -252,8 +233,6 @@ static void admit_item(struct pipeline *p, struct item *it) {
 		turn_down(p, it, SHED_IN_FLIGHT);
 		return;
 	}
-	if (!late_may_pass(p, it))
-		return;
 	if (tracked) {
 		ack = ack_table_take(&p->acks, &it->m, it->record_count);
 		if (ack == TOKEN_NONE) {

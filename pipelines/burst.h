@@ -52,6 +52,7 @@ struct item {
 	uint32_t ack; // slot, TOKEN_NONE: it has none
 	uint8_t tries; // how often it has been parked; authorize has seen it then
 	bool registered; // if so: the device is in the registry
+	bool waited; // in the late lane: what looks at its arrival has seen it
 	uint16_t first_record;
 	uint16_t record_count;
 	uint8_t address[ADDRESS_TEXT_MAX]; // text of the peer, where that names the device

@@ -222,11 +222,12 @@ static void key_make(const struct pipeline *p, struct item *it, const struct rec
 
 // --- MQTT's packet ids
 
-// Does DUP prove anything of this client? Only first transmissions are counted.
-static bool ids_count_up(struct device_head *d, const struct message *m) {
+// Does DUP prove anything of this client? Only first transmissions are counted, when they arrive.
+static bool ids_count_up(struct device_head *d, const struct item *it) {
+	const struct message *m = &it->m;
 	bool known = d->packet_run >= DEDUP_RUN;
 
-	if (m->copy || m->packet_id == 0)
+	if (m->copy || m->packet_id == 0 || it->waited)
 		return known;
 	if (m->packet_id != (d->packet_id == UINT16_MAX ? 1 : d->packet_id + 1))
 		d->packet_run = 0;
@@ -290,13 +291,14 @@ static void judge(struct pipeline *p, uint16_t index) {
 	if (place == STATE_NONE || it->m.transport == TRANSPORT_REPLAY)
 		return;
 	bool flow = is_flow_key(it, r);
-	bool counted = ids_count_up(device_at(s, place), &it->m);
+	bool counted = ids_count_up(device_at(s, place), it);
 	if (flow && !counted)
 		return;
 	key_make(p, it, r);
 	if (it->key.hash == 0)
 		return;
-	count(p, STAGE_DEDUP_KEYED);
+	if (!it->waited)
+		count(p, STAGE_DEDUP_KEYED);
 	enum dedup_rc rc = dedup_enter(
 		s,
 		place,

@@ -16,6 +16,16 @@ void late_lane_fini(struct late_lane *l) {
 	parking_fini(&l->parking);
 }
 
+// A device that returns with days of readings gets a share of what may be in flight, so that live
+// records find their way as short as ever. One message may always be on its way, however large.
+static bool share_fits(const struct pipeline *p, uint32_t records) {
+	uint64_t used = p->late_records + p->late.passing;
+	uint64_t share =
+		(uint64_t)p->env.in_flight_records_max * p->config->pipeline.late_share / 100;
+
+	return used == 0 || used + records <= share;
+}
+
 static bool park(struct pipeline *p, struct item *it, uint16_t records) {
 	struct late_lane *l = &p->late;
 
@@ -23,6 +33,7 @@ static bool park(struct pipeline *p, struct item *it, uint16_t records) {
 		return false;
 	// It has been authorized, and is not asked again; its copies will find it when it runs.
 	it->registered = p->burst.records[it->first_record].registered;
+	it->waited = true;
 	struct parked *k = parked_store(&l->parking, it, p->config);
 	if (k == nullptr)
 		return false;
@@ -44,12 +55,25 @@ void late_lane_take(struct pipeline *p, struct item *it, uint16_t records) {
 		item_shed(it, SHED_LATE);
 }
 
+bool late_lane_pass(struct pipeline *p, struct item *it, uint16_t records) {
+	struct late_lane *l = &p->late;
+	bool others = l->first != nullptr && !l->running; // which wait already
+
+	if (!others && share_fits(p, records)) {
+		l->passing += records;
+		return true;
+	}
+	late_lane_take(p, it, records);
+	return false;
+}
+
 void late_lane_run(struct pipeline *p) {
 	struct late_lane *l = &p->late;
 
 	for (unsigned n = 0; n < RUNS && l->first != nullptr; n++) {
 		struct parked *k = l->first;
-		if (!late_share_fits(p, k->late) || pipeline_pressure(p) >= PRESSURE_MAX)
+		l->passing = 0;
+		if (!share_fits(p, k->late) || pipeline_pressure(p) >= PRESSURE_MAX)
 			return;
 		l->first = k->next;
 		l->running = true;

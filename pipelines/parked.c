@@ -79,6 +79,7 @@ struct parked *parked_store(struct parking *k, const struct item *it, const stru
 		.size = size,
 		.tries = it->tries,
 		.registered = it->registered,
+		.waited = it->waited,
 		.profile = (uint16_t)(from->profile - c->profiles),
 		.m = *from,
 	};

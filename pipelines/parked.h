@@ -16,6 +16,7 @@ struct parked {
 	bool gone;
 	uint8_t tries; // how often it has been parked
 	bool registered;
+	bool waited;
 	uint16_t late; // records of it that are late, in the late lane
 	uint16_t profile; // its index in the generation in which it was parked
 	char profile_name[PROFILE_NAME_MAX];

@@ -131,9 +131,9 @@ static void run_stages(struct pipeline *p) {
 		authorize_burst(b, from, to, &p->env.authority);
 		devices_burst(p, from, to);
 		dedup_burst(p, from, to);
+		watch_burst(p, from, to);
 		map_burst(b, from, to, &p->env.authority);
 		validate_burst(p, from, to);
-		watch_burst(p, from, to);
 		match_burst(b, from, to, p->matcher, &p->env.enforcer);
 		route_burst(b, from, to, p->config, p->env.egress_count);
 		admit_burst(p, from, to);
@@ -171,7 +171,8 @@ static void profile_choose(const struct pipeline *p, struct item *it) {
 		it->m.format = (enum payload_format)(it->m.profile->format - 1);
 }
 
-static void push(struct pipeline *p, const struct message *m, uint8_t tries, bool registered) {
+// `k`: parked before, nullptr: it has just come.
+static void push(struct pipeline *p, const struct message *m, const struct parked *k) {
 	struct burst *b = &p->burst;
 	struct item *it = &b->items[b->item_count++];
 
@@ -179,8 +180,9 @@ static void push(struct pipeline *p, const struct message *m, uint8_t tries, boo
 	it->state = ITEM_GOING;
 	it->record_count = 0;
 	it->key.hash = 0;
-	it->tries = tries;
-	it->registered = registered;
+	it->tries = k != nullptr ? k->tries + (k->tries < UINT8_MAX) : 0;
+	it->registered = k != nullptr && k->registered;
+	it->waited = k != nullptr && k->waited;
 	it->signature = 0;
 	it->disconnect = false;
 	profile_choose(p, it);
@@ -191,7 +193,7 @@ static void push(struct pipeline *p, const struct message *m, uint8_t tries, boo
 }
 
 void pipeline_push(struct pipeline *p, const struct message *m) {
-	push(p, m, 0, false);
+	push(p, m, nullptr);
 }
 
 void pipeline_push_parked(struct pipeline *p, const struct parked *k) {
@@ -200,7 +202,7 @@ void pipeline_push_parked(struct pipeline *p, const struct parked *k) {
 
 	m.profile = parked_profile(k, p->config);
 	if (m.profile != nullptr) {
-		push(p, &m, k->tries < UINT8_MAX ? k->tries + 1 : UINT8_MAX, k->registered);
+		push(p, &m, k);
 		return;
 	}
 	p->env.ledger->messages[m.transport].received++;

@@ -68,8 +68,6 @@ struct pipeline {
 
 // admit.c: every item of [from, to) that is still going becomes records in batches, or is shed.
 void admit_burst(struct pipeline *p, uint16_t from, uint16_t to);
-// May that many more late records be in flight?
-bool late_share_fits(const struct pipeline *p, uint32_t records);
 // Put a message of our own on its way; false (counted as shed in `derived`) if there is no room.
 bool admit_derived(struct pipeline *p, const struct derived *d);
 bool admit_dead_letter(struct pipeline *p, const struct dead_letter *d, uint64_t rx_ns);

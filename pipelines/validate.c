@@ -370,12 +370,16 @@ static bool judge_with_device(struct trial *t) {
 static void judge(struct pipeline *p, struct item *it) {
 	struct record *records = &p->burst.records[it->first_record];
 	struct trial t = {.p = p, .it = it};
+	uint16_t late = 0;
 
 	for (uint16_t i = 0; i < it->record_count; i++) {
 		t.rec = &records[i];
 		if (!judge_alone(&t))
 			return;
+		late += records[i].late;
 	}
+	if (late > 0 && !late_lane_pass(p, it, late))
+		return;
 	for (uint16_t i = 0; i < it->record_count; i++) {
 		t.rec = &records[i];
 		if (!judge_with_device(&t))
@@ -384,6 +388,7 @@ static void judge(struct pipeline *p, struct item *it) {
 }
 
 void validate_burst(struct pipeline *p, uint16_t from, uint16_t to) {
+	late_lane_begin(&p->late);
 	for (uint16_t i = from; i < to; i++)
 		if (p->burst.items[i].state == ITEM_GOING)
 			judge(p, &p->burst.items[i]);

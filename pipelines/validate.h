@@ -10,7 +10,8 @@
 // Late lane: a record beyond late_after_s is judged of itself and its time only. It neither reads
 // nor writes order or field states and raises no alert. The same goes for records from the future
 // and too old ones, and for field states of records out of order. All records of a message are
-// judged of themselves before any changes a state.
+// judged of themselves before any changes a state; in between, a message with late records is asked
+// to wait if their share of egress is used up (pipelines/late_lane.h).
 // Thread: the worker's own.
 #pragma once
 

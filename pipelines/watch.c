@@ -250,7 +250,7 @@ static void look(struct pipeline *p, const struct item *it) {
 }
 
 static bool followed(const struct item *it) {
-	return it->state == ITEM_GOING && it->m.transport != TRANSPORT_REPLAY;
+	return it->state == ITEM_GOING && !it->waited && it->m.transport != TRANSPORT_REPLAY;
 }
 
 void watch_burst(struct pipeline *p, uint16_t from, uint16_t to) {

@@ -76,7 +76,8 @@ struct watch {
 int watch_init(struct watch *w, uint64_t secret); // 0 or -ENOMEM
 void watch_fini(struct watch *w);
 
-// Every message that goes on after dedup.
+// Every message that goes on after dedup, when it arrives: also what validate refuses, or sends
+// waiting in the late lane.
 void watch_burst(struct pipeline *p, uint16_t from, uint16_t to);
 // A packet for a port nobody listens on.
 void watch_port(struct pipeline *p, const struct pipeline_peer *peer, uint16_t port);
