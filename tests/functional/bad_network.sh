@@ -51,7 +51,7 @@ for n in $(seq 12); do
 	clients+=($!)
 done
 for c in "${clients[@]}"; do wait "$c" || fail "a CoAP client ended with $?"; done
-grep -L '2\.04' "$RUN"/coap-[0-9]* | grep . && fail "not acknowledged"
+grep -L 'c:2\.04' "$RUN"/coap-[0-9]* | grep . && fail "not acknowledged"
 
 settled() { [ "$(records telemetry | wc -l)" = "$before" ] || { before=$(records telemetry | wc -l); false; }; }
 before=0

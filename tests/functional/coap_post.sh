@@ -12,13 +12,13 @@ post() { # HOST DEVICE PAYLOAD
 }
 
 post 10.77.0.1 dev-1 '{"temp":21.4}' | tee /tmp/answer
-grep -q '2\.04' /tmp/answer || fail "no 2.04 over IPv4"
+grep -q 'c:2\.04' /tmp/answer || fail "no 2.04 over IPv4"
 # Acknowledged means in Kafka: no waiting here.
 [ "$(records telemetry | jq -r 'select(.device=="dev-1").fields.temp')" = 21.4 ] || fail "acknowledged and not in Kafka"
 post '[fd77::1]' dev-6 '{"temp":6.5}' | tee /tmp/answer
-grep -q '2\.04' /tmp/answer || fail "no 2.04 over IPv6"
+grep -q 'c:2\.04' /tmp/answer || fail "no 2.04 over IPv6"
 [ "$(records telemetry | jq -r 'select(.device=="dev-6").fields.temp')" = 6.5 ] || fail "acknowledged and not in Kafka"
 post 10.77.0.1 dev-1 '{"temp":' | tee /tmp/answer
-grep -q '4\.00' /tmp/answer || fail "malformed was not answered 4.00"
+grep -q 'c:4\.00' /tmp/answer || fail "malformed was not answered 4.00"
 lab_stop
 [ "$(status .transports.coap.messages.acked)" = 2 ] || fail "acked: $(status .transports.coap)"

@@ -46,7 +46,7 @@ grep -q 'message dropped: not-this-protocol' "$RUN/controld.log" || fail "rubbis
 lab_sluiced
 wait_for 10 together || fail "the planes did not meet"
 "$ctl" device add dev-1 --profile by-path >/dev/null
-post dev-1 '2\.04' 'added'
+post dev-1 'c:2\.04' 'added'
 wait_for 8 test -s "$RUN/state/devices.snapshot" || fail "no snapshot"
 
 # A sluice-controld of another release: refused each time, tried again, devices go on.
@@ -54,16 +54,16 @@ end "$CONTROLD_PID"
 fake_controld version
 wait_for 10 times connected "$RUN/peer.log" 3 || fail "sluiced does not try again: $(cat "$RUN/peer.log")"
 grep -q "channel version 99, we speak $VERSION" "$RUN/sluiced.log" || fail "not both numbers in sluiced's log"
-post dev-1 '2\.04' 'another version'
+post dev-1 'c:2\.04' 'another version'
 end "$PEER_PID"
 fake_controld garbage
 wait_for 10 times connected "$RUN/peer.log" 3 || fail "sluiced does not try again after rubbish"
-post dev-1 '2\.04' 'rubbish'
+post dev-1 'c:2\.04' 'rubbish'
 end "$PEER_PID"
 # One that accepts and then hangs: nobody waits for it.
 fake_controld hanging
 wait_for 10 times connected "$RUN/peer.log" 1 || fail "sluiced did not connect"
-for _ in 1 2 3 4 5; do post dev-1 '2\.04' 'hanging'; done
+for _ in 1 2 3 4 5; do post dev-1 'c:2\.04' 'hanging'; done
 end "$PEER_PID"
 controld
 wait_for 10 together || fail "the planes did not meet again"
@@ -80,8 +80,8 @@ PY
 : >"$RUN/sluiced.log"
 lab_sluiced
 grep -q 'snapshot .* is corrupt and was not used' "$RUN/sluiced.log" || fail "a damaged snapshot was not told"
-post dev-1 '4\.0' 'damaged snapshot'
+post dev-1 'c:4\.0' 'damaged snapshot'
 controld
 wait_for 10 together || fail "the planes did not meet after a damaged snapshot"
-post dev-1 '2\.04' 'the registry is back'
+post dev-1 'c:2\.04' 'the registry is back'
 lab_stop

@@ -25,7 +25,7 @@ answers() { post "$1" '{"temp":1}' | grep -q "$2" || fail "$1 was not answered $
 last_record() { records telemetry | jq -sr '[.[]|select(.device=="lab-1")][-1]|[.profile,.schema,.fields.site,.fields.line,.fields.kind]|map(. // "-")|join(" ")'; }
 gives() { [ "$(last_record)" = "$1" ]; }
 lab_1_gives() {
-	answers lab-1 '2\.04'
+	answers lab-1 'c:2\.04'
 	wait_for 5 gives "$1" || fail "lab-1: $(last_record), not $1"
 }
 
@@ -40,26 +40,26 @@ lab_sluiced
 wait_for 10 together || fail "the planes did not meet: $("$ctl" status --json)"
 
 # Unknown is refused; added, it may send at once.
-answers dev-1 '4\.0'
+answers dev-1 'c:4\.0'
 "$ctl" device add dev-1 --profile by-path >/dev/null
-answers dev-1 '2\.04'
+answers dev-1 'c:2\.04'
 wait_for 5 is dev-1 .seen.records 1 || fail "not seen: $("$ctl" device show dev-1)"
 is dev-1 .seen.address 10.77.0.2 || fail "address: $(shown dev-1 .seen)"
 is dev-1 .seen.transport coap || fail "transport: $(shown dev-1 .seen)"
 
 # Suspended: refused, and both sides know why.
 [ "$("$ctl" device suspend dev-1 --reason noisy --json | jq -r .applied)" = yes ] || fail "suspend was not applied"
-answers dev-1 '4\.0'
+answers dev-1 'c:4\.0'
 wait_for 5 is dev-1 .refused.reason device-not-active || fail "no reason: $("$ctl" device show dev-1)"
 "$ctl" event list --json | jq -e '.events[]|select(.device=="dev-1" and .reason=="device-not-active")' >/dev/null || fail "no event"
 "$ctl" device resume dev-1 >/dev/null
-answers dev-1 '2\.04'
+answers dev-1 'c:2\.04'
 "$ctl" flow show dev-1 --json | jq -e '.flows[0]|.address=="10.77.0.2" and .records==2 and .drops==2' >/dev/null || fail "flow: $("$ctl" flow show dev-1)"
 
 # Over its quota: later, not never.
 "$ctl" device set dev-1 --records-per-s 1 >/dev/null
 for _ in 1 2 3 4 5; do post dev-1 '{"temp":2}' || true; done >"$RUN/answers"
-grep -q '5\.03' "$RUN/answers" || fail "no 5.03 above the quota: $(cat "$RUN/answers")"
+grep -q 'c:5\.03' "$RUN/answers" || fail "no 5.03 above the quota: $(cat "$RUN/answers")"
 "$ctl" device set dev-1 --records-per-s 0 >/dev/null
 
 # Labels, and the registry's profile: live, from one message to the next.
@@ -88,7 +88,7 @@ wait_for 5 bash -c "curl -s http://127.0.0.1:19464/metrics | grep -qE '^sluice_t
 before=$(status .transports.coap.messages.acked)
 for i in $(seq 20); do
 	[ "$i" != 5 ] || { kill -9 "$CONTROLD_PID"; wait "$CONTROLD_PID" 2>/dev/null || true; }
-	answers dev-1 '2\.04'
+	answers dev-1 'c:2\.04'
 	[ "$i" != 15 ] || controld
 done
 wait_for 10 together || fail "the planes did not meet again"
@@ -103,13 +103,13 @@ kill -9 "$CONTROLD_PID" "$SLUICED_PID"
 wait "$CONTROLD_PID" "$SLUICED_PID" 2>/dev/null || true
 lab_sluiced
 grep -q 'registry snapshot devices=3' "$RUN/sluiced.log" || fail "the snapshot was not used"
-answers dev-1 '2\.04'
+answers dev-1 'c:2\.04'
 lab_1_gives 'basel 5 basel - -'
-answers dev-2 '4\.0'
+answers dev-2 'c:4\.0'
 controld
 wait_for 10 together || fail "the planes did not meet a third time"
 "$ctl" device revoke dev-1 --reason stolen >/dev/null
-answers dev-1 '4\.0'
+answers dev-1 'c:4\.0'
 sent=$(records telemetry | jq -r 'select(.device=="dev-1").device' | wc -l)
 [ "$sent" -ge 23 ] || fail "$sent records in Kafka"
 lab_stop

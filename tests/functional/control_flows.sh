@@ -81,8 +81,8 @@ grep -qi 'not authori' "$RUN/out" || fail "another topic: $(cat "$RUN/out")"
 wait_for 5 is dev-3 .refused.reason claim-denied || fail "reason: $(shown dev-3 .refused)"
 publish dev-3 t/dev-4/env >"$RUN/out" || true
 grep -qi 'not authori' "$RUN/out" || fail "another device: $(cat "$RUN/out")"
-answers dev-3 env '2\.04'
-answers dev-3 other '4\.03'
+answers dev-3 env 'c:2\.04'
+answers dev-3 other 'c:4\.03'
 
 # Listed from the workers' tables: a connection that has said nothing, and CoAP.
 session four dev-4-sub dev-4
@@ -113,7 +113,7 @@ wait_for 10 connected five || fail "not connected"
 wait_for 2 ended five 152 || fail "the session goes on: $(cat "$RUN/said.five")"
 publish dev-5 t/dev-5/env >"$RUN/out" && fail "a blocked device was let in"
 grep -qi 'banned' "$RUN/out" || fail "told: $(cat "$RUN/out")"
-answers dev-5 env '4\.03'
+answers dev-5 env 'c:4\.03'
 wait_for 5 is dev-5 .refused.reason blocked || fail "reason: $(shown dev-5 .refused)"
 "$ctl" flow allow --device dev-5 >/dev/null
 publish dev-5 t/dev-5/env || fail "allowed, and refused"
@@ -139,7 +139,7 @@ echo secret | "$ctl" device password reg-1 --password-file - >/dev/null
 # A limit sheds.
 "$ctl" flow limit --device dev-4 --records-per-s 1 --reason noisy >/dev/null
 for _ in 1 2 3 4; do post dev-4 env || true; done >"$RUN/out"
-grep -q '5\.03' "$RUN/out" || fail "no 5.03 above the limit: $(cat "$RUN/out")"
+grep -q 'c:5\.03' "$RUN/out" || fail "no 5.03 above the limit: $(cat "$RUN/out")"
 
 # A prefix with several devices in good standing wants --force; blocked frames have their own reason.
 "$ctl" flow block --address 10.77.0.0/28 --reason test >"$RUN/out" 2>&1 && fail "blocked without --force"

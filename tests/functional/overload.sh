@@ -22,7 +22,7 @@ lab_sluiced
 post() {
 	dev timeout 20 coap-client -v 6 -B "$1" -m post -t application/json -e "{\"n\":$2}" coap://10.77.0.1/t/con/env 2>&1 || true
 }
-post 5 1 | grep -q '2\.04' || fail "no 2.04 while Kafka is there"
+post 5 1 | grep -q 'c:2\.04' || fail "no 2.04 while Kafka is there"
 kill -STOP "$kafka_pid"
 dev python3 - <<'PY'
 import socket
@@ -32,7 +32,7 @@ for n in range(1000):
 PY
 sleep 1.5
 post 4 2 >/tmp/answer
-grep -q '5\.03' /tmp/answer || fail "no 5.03 beyond the budget: $(cat /tmp/answer)"
+grep -q 'c:5\.03' /tmp/answer || fail "no 5.03 beyond the budget: $(cat /tmp/answer)"
 grep -qiE 'Max-Age:7' /tmp/answer || fail "5.03 without Max-Age: $(cat /tmp/answer)"
 sleep 1.1
 [ "$(status .transports.udp.records.delivered)" = 0 ] || fail "delivered while Kafka is stopped"
@@ -41,7 +41,7 @@ shed=$(status '.transports.udp.messages.shed | add')
 [ "$accepted" -gt 50 ] && [ "$accepted" -le 128 ] || fail "accepted $accepted of 1000 with a budget of 128"
 [ $((accepted + shed)) = 1000 ] || fail "accepted $accepted, shed $shed of 1000"
 kill -CONT "$kafka_pid"
-again() { post 5 3 | grep -q '2\.04'; }
+again() { post 5 3 | grep -q 'c:2\.04'; }
 wait_for 30 again || fail "the flow did not resume"
 all() { [ "$(records telemetry | jq -c 'select(.device=="flood")' | wc -l)" = "$accepted" ]; }
 wait_for 10 all || fail "$(records telemetry | wc -l) records, $accepted accepted"
