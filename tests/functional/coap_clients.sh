@@ -23,7 +23,7 @@ grep -q '^2\.04' /tmp/answer || fail "no 2.04 for an upload in blocks"
 [ "$(telemetry up-1 text)" = "$long" ] || fail "the body did not arrive whole"
 client post coap://10.77.0.1/t/up-1/log "{\"text\":\"$(printf 'y%.0s' {1..20000})\"}" 50 | tee /tmp/answer
 grep -q '^4\.13' /tmp/answer || fail "no 4.13 for a body beyond coap.upload_size"
-client post 'coap://[fd77::1]/t/up-6/log' "{\"text\":\"$long\"}" 50 | grep -q '^2\.04' || fail "no 2.04 over IPv6"
+client post 'coap://[fd77::1]/t/up-6/log' "{\"text\":\"$long\"}" 50 | says '^2\.04' || fail "no 2.04 over IPv6"
 
 # Discovery is longer than its question: first the challenge, then the list.
 client get coap://10.77.0.1/.well-known/core | tee /tmp/answer
@@ -31,13 +31,13 @@ grep -q 'with an echo' /tmp/answer || fail "no Echo challenge"
 grep -q '</t>' /tmp/answer || fail "no link list"
 
 # NON by libcoap is answered too; unknown things are refused with their code.
-dev coap-client -N -B 5 -v 6 -m post -t application/json -e '{"temp":1}' coap://10.77.0.1/t/non-1/env 2>&1 | grep -q 'c:2\.04' || fail "NON unanswered"
-client post coap://10.77.0.1/nowhere '{}' | grep -q '^4\.04' || fail "no 4.04"
-client post coap://10.77.0.1/t/d/s '<x/>' 41 | grep -q '^4\.15' || fail "no 4.15"
-client get coap://10.77.0.1/t/d/s | grep -q '^4\.05' || fail "no 4.05"
+dev coap-client -N -B 5 -v 6 -m post -t application/json -e '{"temp":1}' coap://10.77.0.1/t/non-1/env 2>&1 | says 'c:2\.04' || fail "NON unanswered"
+client post coap://10.77.0.1/nowhere '{}' | says '^4\.04' || fail "no 4.04"
+client post coap://10.77.0.1/t/d/s '<x/>' 41 | says '^4\.15' || fail "no 4.15"
+client get coap://10.77.0.1/t/d/s | says '^4\.05' || fail "no 4.05"
 
 # Ping gets a reset; a copy of a CON gets the answer of the first and makes no record.
-client raw 10.77.0.1 1 40001234 | grep -q '^70001234$' || fail "ping unanswered"
+client raw 10.77.0.1 1 40001234 | says '^70001234$' || fail "ping unanswered"
 con=746fb17403632d3103656e76ff7b226e223a317d # token "to", POST t/c-1/env {"n":1}
 client raw 10.77.0.1 1 "420277aa$con" wait "420277aa$con" | tee /tmp/answer
 [ "$(grep -c '^624477aa746f' /tmp/answer)" = 2 ] || fail "the copy was not answered like the first"

@@ -5,16 +5,6 @@
 # changes nothing. Then sluiced and sluice-controld are killed in the middle of applying. At the end
 # every message that was acknowledged is in Kafka.
 . "$(dirname "$0")/../support/lab.sh"
-export SLUICE_API=$RUN/api.sock
-ctl=$BUILD/controlplane/sluicectl
-CONTROLD_PID=
-
-controld() {
-	"$BUILD/controlplane/sluice-controld" -c "$RUN/sluice.yaml" -s "$RUN/control" -r "$RUN" -m 127.0.0.1:19464 2>>"$RUN/controld.log" &
-	CONTROLD_PID=$!
-	pids+=("$CONTROLD_PID")
-	wait_for 10 "$ctl" audit verify >/dev/null || fail "sluice-controld did not start: $(cat "$RUN/controld.log")"
-}
 # The version that the file is, and sluiced says it uses, with nothing left over.
 agreed() { "$ctl" config show --json 2>/dev/null | jq -e '.in_force == .version and .pending == 0' >/dev/null; }
 now_in_force() { # COMMAND...
@@ -24,13 +14,12 @@ now_in_force() { # COMMAND...
 ping_once() { dev ping -c 1 -W 1 10.77.0.1 >/dev/null; }
 post() { dev coap-client -v 6 -B 5 -m post -t application/json -e '{"temp":1}' "coap://10.77.0.1/t/$1/env" 2>&1; }
 send_udp() { dev python3 -c 'import socket,sys; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(sys.argv[2].encode(), ("10.77.0.1", int(sys.argv[1])))' "$@"; }
-arrived() { records telemetry | grep -q "\"device\":\"$1\""; }
+arrived() { records telemetry | says "\"device\":\"$1\""; }
 
 lab_network
 lab_config
-mkdir -p "$RUN/control"
 lab_kafka
-controld
+lab_controld
 lab_sluiced
 wait_for 10 agreed || fail "the planes did not agree: $("$ctl" config show --json)"
 dev python3 "$TOP/tests/support/mqtt_counting.py" 10.77.0.1 counting "$RUN/told" "$RUN/enough" &
@@ -48,9 +37,9 @@ now_in_force "$ctl" config set net.icmp_rate 0
 now_in_force "$ctl" config rollback
 ping_once || fail "rolled back and no answer to a ping"
 now_in_force "$ctl" config set 'listeners[0].unknown' refuse
-post stranger | grep -q 'c:4\.0' || fail "unknown: refuse does not act"
+post stranger | says 'c:4\.0' || fail "unknown: refuse does not act"
 now_in_force "$ctl" config rollback
-post stranger | grep -q 'c:2\.04' || fail "rolled back and still refused"
+post stranger | says 'c:2\.04' || fail "rolled back and still refused"
 
 # A whole file: another listener, another route for an old one.
 send_udp 8097 '{"device":"early","temp":1}'
@@ -76,12 +65,12 @@ wait_for 10 arrived late || fail "the new listener does not listen"
 # The key file is read again: a new device may send, the others go on.
 echo 'dev-9 aes-128-gcm 1 000102030405060708090a0b0c0d0e0f' >>"$RUN/examples/frame.keys"
 frame() { dev "$TOP/tests/support/frame_sender.py" send 10.77.0.1 8096 --keys "$RUN/examples/frame.keys" --device "$@"; }
-frame dev-1 --epoch 5 --seq 1 --receipt 3 '{"n":1,"padding":"long enough for a receipt"}' | grep -q '^receipt 1 ' || fail "dev-1 before"
+frame dev-1 --epoch 5 --seq 1 --receipt 3 '{"n":1,"padding":"long enough for a receipt"}' | says '^receipt 1 ' || fail "dev-1 before"
 now_in_force "$ctl" config apply "$RUN/new.yaml"
-frame dev-9 --epoch 1 --seq 1 --receipt 3 '{"n":1,"padding":"long enough for a receipt"}' | grep -q '^receipt 1 ' || fail "dev-9 has a key now"
+frame dev-9 --epoch 1 --seq 1 --receipt 3 '{"n":1,"padding":"long enough for a receipt"}' | says '^receipt 1 ' || fail "dev-9 has a key now"
 before=$(status ".transports.frame.messages.refused.replayed // 0")
 frame dev-1 --epoch 5 --seq 1 '{"n":1}'
-frame dev-1 --epoch 5 --seq 2 --receipt 3 '{"n":2,"padding":"long enough for a receipt"}' | grep -q '^receipt 2 ' || fail "dev-1 after"
+frame dev-1 --epoch 5 --seq 2 --receipt 3 '{"n":2,"padding":"long enough for a receipt"}' | says '^receipt 2 ' || fail "dev-1 after"
 replayed() { [ "$(status ".transports.frame.messages.refused.replayed // 0")" = $((before + 1)) ]; }
 wait_for 5 replayed || fail "the replay window did not survive the new keys"
 
@@ -131,7 +120,7 @@ for delay in 0 0.004 0.01 0.02 0.05; do
 	kill -9 "$CONTROLD_PID"
 	wait "$CONTROLD_PID" 2>/dev/null || true
 	wait "$applying" || true
-	controld
+	lab_controld
 	check_whole "kill -9 of sluice-controld $delay s into it"
 	wait_for 5 told_more "$before" || fail "traffic stopped for sluice-controld"
 done
@@ -144,7 +133,7 @@ newest_is() { [ "$(states)" = "$1" ]; }
 wait_for 5 newest_is 'in-force 1' || fail "history: $(states)"
 lab_stop
 wait_for 5 newest_is 'waiting 0' || fail "history without sluiced: $(states)"
-"$ctl" config history --json | jq -r '.versions[].comment' | grep -q 'one more' || fail "no comment in the history"
+"$ctl" config history --json | jq -r '.versions[].comment' | says 'one more' || fail "no comment in the history"
 records telemetry | jq -r 'select(.device=="counting").fields.n' | sort -u >"$RUN/kept"
 sort -u "$RUN/told" | comm -23 - "$RUN/kept" >"$RUN/lost"
 [ ! -s "$RUN/lost" ] || fail "acknowledged and not in Kafka: $(head -3 "$RUN/lost")"

@@ -3,8 +3,8 @@
 # The CA and the certificates of devices, judged by OpenSSL: own CA, one signed elsewhere, one
 # imported with its key; issue, renew, revoke, own revocation list; keys sealed at rest; a forged
 # CSR is refused; sluice-signd runs confined under a user of its own.
-set -euo pipefail
-cd "$(dirname "$0")/../.."
+. "$(dirname "$0")/../support/script.sh"
+cd "$TOP"
 build=$PWD/${SLUICE_BUILD:-build}/controlplane
 ctl=$build/sluicectl
 dir=$(mktemp -d)
@@ -14,8 +14,8 @@ cleanup() {
 	for p in "${pids[@]}"; do kill "$p" 2>/dev/null || true; done
 	rm -rf "$dir"
 }
-trap cleanup EXIT
-fail() { echo "FAIL: $*"; cat "$dir/out" "$dir/log" 2>/dev/null || true; exit 1; }
+at_end cleanup
+logs+=("$dir/log" "$dir/out")
 # expect STATUS COMMAND...: the exit status; what it said is in $dir/out
 expect() {
 	local status=$1 got=0
@@ -31,7 +31,7 @@ mkdir -p "$dir/state/ca"
 chmod 711 "$dir/state"
 "$build/sluice-controld" -c "$dir/sluice.yaml" -s "$dir/state" -r "$dir" -m off 2>"$dir/log" &
 pids+=($!)
-for _ in $(seq 100); do [ -S "$dir/api.sock" ] && break; sleep 0.05; done
+wait_for 10 test -S "$dir/api.sock" || fail "sluice-controld did not start"
 expect 7 "$ctl" ca show
 grep -q 'start sluice-signd' "$dir/out" || fail "no advice without signd"
 expect 7 "$ctl" backup create "$dir/backup0"
@@ -40,8 +40,7 @@ signd() {
 	"$build/sluice-signd" --key-file "$dir/kek" --ca-dir "$dir/state/ca" --socket "$dir/sign.sock" --user sluice 2>>"$dir/log" &
 	signd=$!
 	pids+=("$signd")
-	for _ in $(seq 100); do grep -q 'Seccomp:.*2' "/proc/$signd/status" && return; sleep 0.05; done
-	fail "sluice-signd is not confined"
+	wait_for 10 grep -q 'Seccomp:.*2' "/proc/$signd/status" || fail "sluice-signd is not confined"
 }
 signd
 [ "$(stat -c %U "/proc/$signd/maps")" = root ] || fail "signd can be dumped" # not dumpable: /proc is root's
@@ -75,12 +74,12 @@ openssl verify -x509_strict -CAfile "$dir/root.pem" "$dir/issuing.pem" || fail "
 expect 0 "$ctl" cert issue dev-1 --days 20 --key-out "$dir/dev-1.key" --out "$dir/dev-1.pem"
 openssl verify -x509_strict -purpose sslclient -CAfile "$dir/root.pem" -untrusted "$dir/issuing.pem" "$dir/dev-1.pem" || fail "new key"
 [ "$(openssl pkey -in "$dir/dev-1.key" -pubout)" = "$(openssl x509 -in "$dir/dev-1.pem" -noout -pubkey)" ] || fail "key and certificate differ"
-openssl x509 -in "$dir/dev-1.pem" -noout -subject | grep -q 'CN *= *dev-1' || fail "subject"
+openssl x509 -in "$dir/dev-1.pem" -noout -subject | says 'CN *= *dev-1' || fail "subject"
 [ "$(stat -c %a "$dir/dev-1.key")" = 600 ] || fail "the key can be read by others"
 openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout "$dir/k2" -out "$dir/csr" -subj /CN=whatever 2>/dev/null
 expect 0 "$ctl" cert issue dev-1 --csr "$dir/csr" --days 10 --out "$dir/dev-1b.pem"
 openssl verify -CAfile "$dir/root.pem" -untrusted "$dir/issuing.pem" "$dir/dev-1b.pem" || fail "from CSR"
-openssl x509 -in "$dir/dev-1b.pem" -noout -subject | grep -q 'CN *= *dev-1' || fail "the CSR chose its own name"
+openssl x509 -in "$dir/dev-1b.pem" -noout -subject | says 'CN *= *dev-1' || fail "the CSR chose its own name"
 # One byte of the signature changed: whoever sent it does not hold the key.
 openssl req -in "$dir/csr" -outform der -out "$dir/csr.der"
 python3 - "$dir/csr.der" "$dir/forged" <<'PY'
@@ -127,7 +126,7 @@ first=$(openssl crl -in "$dir/own.crl" -noout -crlnumber)
 expect 0 "$ctl" ca crl --out "$dir/own2.crl"
 [ "$(openssl crl -in "$dir/own2.crl" -noout -crlnumber)" != "$first" ] || fail "the number did not count up"
 "$ctl" trust remove own --dry-run --json | jq -e '.devices==["dev-1"] and .count==1' >/dev/null || fail "dry run"
-"$ctl" trust list | grep -q own-issuing || fail "a dry run removed the trust"
+"$ctl" trust list | says own-issuing || fail "a dry run removed the trust"
 
 # --- the root offline: nothing but the issuing key is needed
 mv "$dir/state/ca/root.key" "$dir/root.key"
@@ -166,7 +165,8 @@ openssl verify -CAfile "$dir/r3.pem" -untrusted "$dir/r3-issuing.pem" "$dir/dev-
 # --- sealed, useless with another key, and nowhere in the open
 ! grep -rlE 'PRIVATE KEY' "$dir/state" || fail "a private key lies open"
 ! grep -q 'PRIVATE' "$dir/log" || fail "a private key in the log"
-! "$ctl" audit list --limit 1000 --json | grep -q 'PRIVATE' || fail "a private key in the audit log"
+"$ctl" audit list --limit 1000 --json >"$dir/out"
+! grep -q 'PRIVATE' "$dir/out" || fail "a private key in the audit log"
 [ "$(stat -c '%a %U' "$dir/state/ca/issuing.key")" = "600 sluice" ] || fail "who may read the sealed key"
 
 # --- what it did: only these system calls, and no file outside of its directory

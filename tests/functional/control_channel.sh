@@ -4,18 +4,10 @@
 # rubbish or hangs: refused with both numbers, dropped, and tried again, while data goes on. And a
 # registry snapshot that was damaged on disk.
 . "$(dirname "$0")/../support/lab.sh"
-export SLUICE_API=$RUN/api.sock
-ctl=$BUILD/controlplane/sluicectl
 peer=$TOP/tests/support/channel_peer.py
 VERSION=$(sed -n 's/^#define CHANNEL_VERSION //p' "$TOP/controlplane/api/channel.h")
-CONTROLD_PID='' PEER_PID=''
+PEER_PID=''
 
-controld() {
-	"$BUILD/controlplane/sluice-controld" -c "$RUN/sluice.yaml" -s "$RUN/control" -r "$RUN" -m off 2>>"$RUN/controld.log" &
-	CONTROLD_PID=$!
-	pids+=("$CONTROLD_PID")
-	wait_for 10 "$ctl" audit verify >/dev/null || fail "sluice-controld did not start: $(cat "$RUN/controld.log")"
-}
 end() {
 	kill -9 "$1"
 	wait "$1" 2>/dev/null || true
@@ -27,16 +19,14 @@ fake_controld() {
 	pids+=("$PEER_PID")
 }
 times() { [ "$(grep -c "$1" "$2")" -ge "$3" ]; }
-together() { "$ctl" status --json 2>/dev/null | jq -e '.data_plane.connected and .data_plane.registry_version == .registry.version' >/dev/null; }
-post() { dev coap-client -v 6 -B 5 -m post -t application/json -e '{"temp":1}' "coap://10.77.0.1/t/$1/env" 2>&1 | grep -q "$2" || fail "$1 was not answered $2 ($3)"; }
+post() { dev coap-client -v 6 -B 5 -m post -t application/json -e '{"temp":1}' "coap://10.77.0.1/t/$1/env" 2>&1 | says "$2" || fail "$1 was not answered $2 ($3)"; }
 
 lab_network
 lab_config '/name: coap/,/unknown/s/unknown: accept/unknown: refuse/'
-mkdir -p "$RUN/control"
 lab_kafka
 
 # A sluiced of another release, and one that sends rubbish.
-controld
+lab_controld
 [ "$("$peer" client "$RUN/channel.sock" version | tr '\n' ' ')" = "refused $VERSION 99 closed " ] || fail "another version was not refused"
 grep -q "channel version $VERSION, sluiced 99" "$RUN/controld.log" || fail "not both numbers: $(cat "$RUN/controld.log")"
 [ "$("$peer" client "$RUN/channel.sock" garbage)" = closed ] || fail "rubbish was answered"
@@ -65,7 +55,7 @@ fake_controld hanging
 wait_for 10 times connected "$RUN/peer.log" 1 || fail "sluiced did not connect"
 for _ in 1 2 3 4 5; do post dev-1 'c:2\.04' 'hanging'; done
 end "$PEER_PID"
-controld
+lab_controld
 wait_for 10 together || fail "the planes did not meet again"
 lab_stop
 end "$CONTROLD_PID"
@@ -81,7 +71,7 @@ PY
 lab_sluiced
 grep -q 'snapshot .* is corrupt and was not used' "$RUN/sluiced.log" || fail "a damaged snapshot was not told"
 post dev-1 'c:4\.0' 'damaged snapshot'
-controld
+lab_controld
 wait_for 10 together || fail "the planes did not meet after a damaged snapshot"
 post dev-1 'c:2\.04' 'the registry is back'
 lab_stop

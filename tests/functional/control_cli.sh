@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # sluicectl against a running sluice-controld: what an operator types, what he reads, exit codes.
-set -euo pipefail
-cd "$(dirname "$0")/../.."
+. "$(dirname "$0")/../support/script.sh"
+cd "$TOP"
 build=${SLUICE_BUILD:-build}
 controld=$PWD/$build/controlplane/sluice-controld
 ctl=$PWD/$build/controlplane/sluicectl
@@ -16,8 +16,8 @@ cleanup() {
 	[ -z "$pid" ] || kill "$pid" 2>/dev/null || true
 	rm -rf "$dir"
 }
-trap cleanup EXIT
-fail() { echo "FAIL: $*"; cat "$dir/log" 2>/dev/null; exit 1; }
+at_end cleanup
+logs+=("$dir/log" "$dir/out")
 export SLUICE_API=$dir/run/api.sock
 mkdir -p "$dir/run"
 cp config/sluice.yaml "$dir/"
@@ -26,12 +26,11 @@ cp -r config/examples config/profiles "$dir/"
 start() {
 	"$controld" -c "$dir/sluice.yaml" -s "$dir/state" -r "$dir/run" -m off 2>>"$dir/log" &
 	pid=$!
-	for _ in $(seq 100); do
-		"$ctl" audit verify >/dev/null 2>&1 && return 0
-		kill -0 "$pid" 2>/dev/null || fail "sluice-controld ended"
-		sleep 0.05
-	done
-	fail "sluice-controld does not answer"
+	wait_for 10 answers || fail "sluice-controld does not answer"
+}
+answers() {
+	kill -0 "$pid" 2>/dev/null || fail "sluice-controld ended"
+	"$ctl" audit verify >/dev/null 2>&1
 }
 
 # expect STATUS PATTERN COMMAND...: exit status and a line of what it said
@@ -39,8 +38,8 @@ expect() {
 	local status=$1 pattern=$2 got=0
 	shift 2
 	"$@" >"$dir/out" 2>&1 </dev/null || got=$?
-	[ "$got" = "$status" ] || { cat "$dir/out"; fail "'${*##*/}' ended with $got, not $status"; }
-	grep -qE -- "$pattern" "$dir/out" || { cat "$dir/out"; fail "'${*##*/}' did not say '$pattern'"; }
+	[ "$got" = "$status" ] || fail "'${*##*/}' ended with $got, not $status"
+	grep -qE -- "$pattern" "$dir/out" || fail "'${*##*/}' did not say '$pattern'"
 }
 
 expect 6 'systemctl start sluice-controld' "$ctl" status

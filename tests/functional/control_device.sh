@@ -5,21 +5,10 @@
 # the registry names choose what becomes of the next message. Then either plane is
 # killed while devices send: nothing acknowledged is lost, the data plane notices nothing.
 . "$(dirname "$0")/../support/lab.sh"
-export SLUICE_API=$RUN/api.sock
-ctl=$BUILD/controlplane/sluicectl
-CONTROLD_PID=
-
-controld() {
-	"$BUILD/controlplane/sluice-controld" -c "$RUN/sluice.yaml" -s "$RUN/control" -r "$RUN" -m 127.0.0.1:19464 2>>"$RUN/controld.log" &
-	CONTROLD_PID=$!
-	pids+=("$CONTROLD_PID")
-	wait_for 10 "$ctl" audit verify >/dev/null || fail "sluice-controld did not start: $(cat "$RUN/controld.log")"
-}
-together() { "$ctl" status --json 2>/dev/null | jq -e '.data_plane.connected and .data_plane.registry_version == .registry.version' >/dev/null; }
 shown() { "$ctl" device show "$1" --json | jq -r "$2"; }
 is() { [ "$(shown "$1" "$2")" = "$3" ]; }
 post() { dev coap-client -v 6 -B 5 -m post -t application/json -e "$2" "coap://10.77.0.1/t/$1/env" 2>&1; }
-answers() { post "$1" '{"temp":1}' | grep -q "$2" || fail "$1 was not answered $2"; }
+answers() { post "$1" '{"temp":1}' | says "$2" || fail "$1 was not answered $2"; }
 
 # Of the last record of lab-1: profile, schema, and what the registry gave it.
 last_record() { records telemetry | jq -sr '[.[]|select(.device=="lab-1")][-1]|[.profile,.schema,.fields.site,.fields.line,.fields.kind]|map(. // "-")|join(" ")'; }
@@ -33,9 +22,8 @@ lab_network
 profile='route: telemetry, device: {from: path, segment: 1}'
 lab_config "s/^profiles:/&\\n  - {name: basel, schema: 5, $profile, match: {labels: [site=basel]}, map: [{op: add, field: site, label: site}, {op: add, field: line, label: line}]}\\n  - {name: valve, schema: 6, $profile, match: {registry: yes}, map: [{op: add, field: kind, attribute: registry-profile}]}/" \
 	'/name: coap/,/unknown/s/unknown: accept/unknown: refuse/' '/name: json/,/unknown/s/unknown: accept/unknown: pending/'
-mkdir -p "$RUN/control"
 lab_kafka
-controld
+lab_controld
 lab_sluiced
 wait_for 10 together || fail "the planes did not meet: $("$ctl" status --json)"
 
@@ -75,21 +63,21 @@ lab_1_gives 'valve 6 - - valve'
 lab_1_gives 'basel 5 basel - -'
 
 # Pending: entered by its first message, may send when resumed.
-send_json() { dev python3 -c 'import socket,sys; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(sys.argv[1].encode(), ("10.77.0.1", 8095))' "$1"; }
 send_json '{"device":"new-1","temp":1}'
 wait_for 5 is new-1 .state pending || fail "new-1 is not pending"
 "$ctl" device resume new-1 >/dev/null
 send_json '{"device":"new-1","temp":2}'
 wait_for 5 is new-1 .seen.records 1 || fail "new-1 was not let in"
-wait_for 5 bash -c "curl -s http://127.0.0.1:19464/metrics | grep -q '^sluice_records_accepted_total{transport=\"udp\"} 1'" || fail "metrics"
-wait_for 5 bash -c "curl -s http://127.0.0.1:19464/metrics | grep -qE '^sluice_topic_delivered_total\{topic=\"[a-z-]+\"\} [1-9]'" || fail "metrics by topic"
+metric() { curl -s http://127.0.0.1:19464/metrics | says "^$1\$"; }
+wait_for 5 metric 'sluice_records_accepted_total{transport="udp"} 1' || fail "metrics"
+wait_for 5 metric 'sluice_topic_delivered_total{topic="[a-z-]*"} [1-9][0-9]*' || fail "metrics by topic"
 
 # Kill the control plane while a device sends: nothing happens.
 before=$(status .transports.coap.messages.acked)
 for i in $(seq 20); do
 	[ "$i" != 5 ] || { kill -9 "$CONTROLD_PID"; wait "$CONTROLD_PID" 2>/dev/null || true; }
 	answers dev-1 'c:2\.04'
-	[ "$i" != 15 ] || controld
+	[ "$i" != 15 ] || lab_controld
 done
 wait_for 10 together || fail "the planes did not meet again"
 sleep 1.2
@@ -97,8 +85,8 @@ sleep 1.2
 
 # Kill the data plane; it starts from its snapshot although the control plane is away.
 "$ctl" device suspend new-1 >/dev/null
-wait_for 8 test -s "$RUN/state/devices.snapshot" || fail "no snapshot"
-sleep 4
+touch "$RUN/changed"
+lab_saved
 kill -9 "$CONTROLD_PID" "$SLUICED_PID"
 wait "$CONTROLD_PID" "$SLUICED_PID" 2>/dev/null || true
 lab_sluiced
@@ -106,7 +94,7 @@ grep -q 'registry snapshot devices=3' "$RUN/sluiced.log" || fail "the snapshot w
 answers dev-1 'c:2\.04'
 lab_1_gives 'basel 5 basel - -'
 answers dev-2 'c:4\.0'
-controld
+lab_controld
 wait_for 10 together || fail "the planes did not meet a third time"
 "$ctl" device revoke dev-1 --reason stolen >/dev/null
 answers dev-1 'c:4\.0'

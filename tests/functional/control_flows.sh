@@ -4,21 +4,10 @@
 # end on every worker with their reason, claims and connection quotas refuse, limits shed, flows are
 # listed from the workers. Blocks survive kill -9 of both planes.
 . "$(dirname "$0")/../support/lab.sh"
-export SLUICE_API=$RUN/api.sock
-ctl=$BUILD/controlplane/sluicectl
-CONTROLD_PID=
-
-controld() {
-	"$BUILD/controlplane/sluice-controld" -c "$RUN/sluice.yaml" -s "$RUN/control" -r "$RUN" -m off -f 1 2>>"$RUN/controld.log" &
-	CONTROLD_PID=$!
-	pids+=("$CONTROLD_PID")
-	wait_for 10 "$ctl" audit verify >/dev/null || fail "sluice-controld did not start: $(cat "$RUN/controld.log")"
-}
-together() { "$ctl" status --json 2>/dev/null | jq -e '.data_plane.connected and .data_plane.registry_version == .registry.version' >/dev/null; }
 shown() { "$ctl" device show "$1" --json | jq -r "$2"; }
 is() { [ "$(shown "$1" "$2")" = "$3" ]; }
 post() { dev coap-client -v 6 -B 3 -m post -t application/json -e '{"temp":1}' "coap://10.77.0.1/t/$1/$2" 2>&1; }
-answers() { post "$1" "$2" | grep -q "$3" || fail "$1/$2 was not answered $3: $(post "$1" "$2")"; }
+answers() { post "$1" "$2" | says "$3" || fail "$1/$2 was not answered $3: $(post "$1" "$2")"; }
 
 # A session that stays until it is ended: what the broker said goes to $RUN/said.NAME.
 session() { # NAME CLIENT USER
@@ -32,21 +21,16 @@ publish() { # USER TOPIC [CLIENT [PASSWORD]]
 }
 
 lab_network
-lab_config
-python3 - "$RUN/sluice.yaml" <<'PY'
-import hashlib, sys, yaml
-path = sys.argv[1]
-c = yaml.safe_load(open(path))
-c["dataplane"]["workers"] = int(__import__("os").environ.get("WORKERS", "2"))
+lab_yaml "${WORKERS:-2}" <<'PY'
+import hashlib
+c["dataplane"]["workers"] = int(sys.argv[1])
 next(l for l in c["listeners"] if l["name"] == "mqtt")["auth"] = "password"
 salt = bytes(range(16))
 secret = "$sluice-sha256$%s$%s" % (salt.hex(), hashlib.sha256(salt + b"secret").hexdigest())
 c["mqtt"] = {"users": [{"name": f"dev-{i}", "secret": secret} for i in range(1, 8)]}
-yaml.safe_dump(c, open(path, "w"))
 PY
-mkdir -p "$RUN/control"
 lab_kafka
-controld
+lab_controld -f 1
 lab_sluiced
 wait_for 10 together || fail "the planes did not meet"
 
@@ -135,6 +119,7 @@ wait_for 10 connected six || fail "not connected"
 wait_for 2 ended six 135 || fail "the session goes on without its password: $(cat "$RUN/said.six")"
 publish reg-1 t/reg-1/env >/dev/null && fail "let in by a password that was taken away"
 echo secret | "$ctl" device password reg-1 --password-file - >/dev/null
+touch "$RUN/changed"
 
 # A limit sheds.
 "$ctl" flow limit --device dev-4 --records-per-s 1 --reason noisy >/dev/null
@@ -151,8 +136,7 @@ blocked() { [ "$(status '.frames.dropped["source-blocked"]')" -gt 0 ]; }
 wait_for 5 blocked || fail "not counted: $(status .frames.dropped)"
 
 # Both planes die; the data plane alone still blocks, and the control plane has forgotten nothing.
-saved() { [ "$RUN/state/secrets.snapshot" -nt "$RUN/said.six" ]; }
-wait_for 10 saved || fail "no snapshot of the credentials"
+lab_saved
 [ "$(stat -c %a "$RUN/state/secrets.snapshot" "$RUN/state/blocks.snapshot" | sort -u)" = 600 ] || fail "others may read the snapshots"
 kill -9 "$CONTROLD_PID" "$SLUICED_PID"
 wait "$CONTROLD_PID" "$SLUICED_PID" 2>/dev/null || true
@@ -164,7 +148,7 @@ elsewhere reg-1 t/reg-1/env || fail "the registry's password did not survive"
 elsewhere dev-3 t/dev-3/env || fail "an allowed topic did not survive"
 elsewhere dev-3 t/dev-3/other >"$RUN/out" || true
 grep -qi 'not authori' "$RUN/out" || fail "the claims did not survive: $(cat "$RUN/out")"
-controld
+lab_controld -f 1
 wait_for 10 together || fail "the planes did not meet again"
 publish dev-4 t/dev-4/env >/dev/null && fail "the block went with the control plane"
 "$ctl" flow allow --address 10.77.0.0/28 >/dev/null

@@ -4,20 +4,14 @@
 # was refused and why, a replay under a mended configuration delivers them under the ids they had,
 # twice is once, what fails again says how often and never goes round in circles, the ledger closes.
 . "$(dirname "$0")/../support/lab.sh"
-export SLUICE_API=$RUN/api.sock
-ctl=$BUILD/controlplane/sluicectl
-together() { "$ctl" status --json 2>/dev/null | jq -e '.data_plane.connected' >/dev/null; }
-send_json() { dev python3 -c 'import socket,sys; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(sys.argv[1].encode(), ("10.77.0.1", 8095))' "$1"; }
 letters() { "$ctl" dlq list --json "${@:2}" | jq "$1"; }
 count_is() { [ "$(letters '.letters|length' "${@:2}")" = "$1" ]; }
 replay() { "$ctl" dlq replay --json "$@"; }
 
 lab_network
 lab_config # devices of the listener `json` name themselves in `device`
-mkdir -p "$RUN/control"
 lab_kafka
-"$BUILD/controlplane/sluice-controld" -c "$RUN/sluice.yaml" -s "$RUN/control" -r "$RUN" -m 127.0.0.1:19464 2>>"$RUN/controld.log" &
-pids+=($!)
+lab_controld
 lab_sluiced
 wait_for 10 together || fail "the planes did not meet"
 count_is 0 || fail "dead letters before anything was sent"
@@ -31,8 +25,8 @@ count_is 5 --limit 5 || fail "--limit"
 count_is 0 --device nobody || fail "--device"
 count_is 21 --newer 1h || fail "--newer"
 id=$(letters '.letters[]|select(.reason=="malformed").id' | tr -d '"')
-"$ctl" dlq show "$id" --json | jq -r .letter.original | base64 -d | grep -qx '{"device":"pump-21",' || fail "show $id"
-"$ctl" dlq list | grep -q 'malformed' || fail "no table"
+"$ctl" dlq show "$id" --json | jq -r .letter.original | base64 -d | says -x '{"device":"pump-21",' || fail "show $id"
+"$ctl" dlq list | says 'malformed' || fail "no table"
 code=0 && "$ctl" dlq show 0/99999 2>"$RUN/unknown" || code=$?
 [ $code = 3 ] || fail "an unknown letter: status $code, $(cat "$RUN/unknown")"
 code=0 && "$ctl" dlq replay 2>/dev/null || code=$?

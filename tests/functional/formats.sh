@@ -5,18 +5,12 @@
 # prove from ledger_seq and the checkpoints that the topic is complete, and notice a missing record.
 . "$(dirname "$0")/../support/lab.sh"
 lab_network
-mkdir -p "$RUN/examples"
-cp "$TOP/config/examples/frame.keys" "$RUN/examples/"
-python3 - "$TOP/config/sluice.yaml" >"$RUN/sluice.yaml" <<'PY'
-import sys, yaml
-c = yaml.safe_load(open(sys.argv[1]))
-del c["match"]
+lab_yaml <<'PY'
 base = next(l for l in c["listeners"] if l["name"] == "json")
 for n, fmt in enumerate(["senml-json", "senml-cbor", "cbor", "raw"]):
     profile = "by-address" if fmt == "raw" else "by-field"
     c["listeners"].append(dict(base, name=fmt, format=fmt, port=8097 + n, profile=profile))
 c["profiles"].append({"name": "by-address", "device": {"from": "address"}, "route": "telemetry"})
-yaml.safe_dump(c, sys.stdout)
 PY
 lab_kafka
 lab_sluiced

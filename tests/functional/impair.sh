@@ -4,23 +4,17 @@
 # default, loses and repeats what its seed says and the same again, and its counters add up.
 #
 #   [one] w0 10.78.0.1/24 ~~~~ i0 [impair] i1 ~~~~ w1 10.78.0.2/24 [two]
-set -euo pipefail
-TOP=$(cd "$(dirname "$0")/../.." && pwd)
+. "$(dirname "$0")/../support/script.sh"
 IMPAIR=$TOP/build/tests/support/impair
 work=$(mktemp -d)
 pid=
-
-fail() {
-	echo "FAIL: $*" >&2
-	exit 1
-}
 
 end() {
 	ip netns del one 2>/dev/null || true
 	ip netns del two 2>/dev/null || true
 	rm -rf "$work"
 }
-trap end EXIT
+at_end end
 
 plug() { # NAMESPACE OUTER INNER ADDRESS
 	ip netns add "$1"
@@ -35,13 +29,10 @@ plug() { # NAMESPACE OUTER INNER ADDRESS
 }
 
 start() {
+	: >"$work/out" # the one before was ready as well
 	"$IMPAIR" "$@" i0 i1 >"$work/out" &
 	pid=$!
-	for _ in $(seq 100); do
-		grep -q '^ready' "$work/out" && return
-		sleep 0.05
-	done
-	fail "impair did not start"
+	wait_for 5 grep -q '^ready' "$work/out" || fail "impair did not start"
 }
 
 stop() {
@@ -60,6 +51,7 @@ count() {
 
 # COUNT numbered datagrams from one to two, one each 200 us; prints what arrived, in order.
 datagrams() {
+	: >"$work/arrived"
 	ip netns exec two python3 - "$1" >"$work/arrived" <<'PY' &
 import socket, sys
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -71,10 +63,7 @@ while (d := s.recv(2000)) != b"end":
     print(int(d[:8]))
 PY
 	local receiver=$!
-	for _ in $(seq 100); do
-		grep -q bound "$work/arrived" && break
-		sleep 0.05
-	done
+	wait_for 5 grep -q bound "$work/arrived" || fail "the receiver did not start"
 	ip netns exec one python3 - "$1" <<'PY'
 import socket, sys, time
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -121,7 +110,7 @@ sort -n "$work/arrived" | cmp -s - <(seq 0 499) || fail "reordering lost somethi
 sort -nc "$work/arrived" 2>/dev/null && fail "nothing was reordered"
 
 start --seed 7 --corrupt 100
-datagrams 20 & # the kernel refuses them all, the end included
+datagrams 20 2>/dev/null & # the kernel refuses them all, the end included
 corrupted=$!
 sleep 2
 stop

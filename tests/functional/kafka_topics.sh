@@ -5,15 +5,12 @@
 # knows who did it.
 . "$(dirname "$0")/../support/kafka.sh"
 . "$(dirname "$0")/../support/lab.sh"
-export SLUICE_API=$RUN/api.sock
-ctl=$BUILD/controlplane/sluicectl
-together() { "$ctl" status --json 2>/dev/null | jq -e '.data_plane.connected' >/dev/null; }
 verdict() { # TOPIC VERDICT [WORD]
 	local found
 	found=$("$ctl" topic check --json | jq -c ".topics[]|select(.name==\"$1\")")
 	echo "$found"
 	[ "$(jq -r .verdict <<<"$found")" = "$2" ] || return 1
-	jq -r '.what_to_do//""' <<<"$found" | grep -q -- "${3:-}"
+	jq -r '.what_to_do//""' <<<"$found" | says -- "${3:-}"
 }
 refused() { # STATUS TEXT ARGS...
 	local code=0
@@ -28,9 +25,7 @@ kafka_topic dead-letter 1
 kafka_topic alerts 1 max.message.bytes=9000
 lab_network
 lab_config "s/brokers: embedded.*/brokers: $BROKERS/"
-mkdir -p "$RUN/control"
-"$BUILD/controlplane/sluice-controld" -c "$RUN/sluice.yaml" -s "$RUN/control" -r "$RUN" -m 127.0.0.1:19464 2>>"$RUN/controld.log" &
-pids+=($!)
+lab_controld
 lab_sluiced
 wait_for 10 together || fail "the planes did not meet"
 
@@ -38,8 +33,8 @@ wait_for 10 together || fail "the planes did not meet"
 "$ctl" topic check | tee "$RUN/table"
 grep -q '^telemetry *weak' "$RUN/table" || fail "no table"
 verdict telemetry weak 'replication factor 1 < 3 (accepted' || fail "telemetry"
-verdict telemetry weak | grep -q '"partitions":4,"replicas":1,"min_insync_replicas":2,"unclean_election":false' || fail "telemetry's facts"
-verdict telemetry weak | grep -q '"may_describe":true,"may_write":true' || fail "telemetry's rights"
+verdict telemetry weak | says '"partitions":4,"replicas":1,"min_insync_replicas":2,"unclean_election":false' || fail "telemetry's facts"
+verdict telemetry weak | says '"may_describe":true,"may_write":true' || fail "telemetry's rights"
 verdict dead-letter weak 'min.insync.replicas 1 < 2' || fail "dead-letter"
 verdict alerts weak 'max.message.bytes is too small' || fail "alerts"
 
@@ -48,7 +43,7 @@ refused 4 'eplication' made --partitions 6
 refused 4 'say --partitions' made --replicas 1
 refused 4 'exists' telemetry --replicas 1
 "$ctl" topic create made --partitions 6 --replicas 1 --json | jq -e '.partitions==6 and .replicas==1 and .min_insync_replicas==1' >/dev/null || fail "not created"
-kcat -b "$BROKERS" -L -t made | grep -q 'with 6 partitions' || fail "Kafka does not have it: $(kcat -b "$BROKERS" -L -t made)"
+kcat -b "$BROKERS" -L -t made | says 'with 6 partitions' || fail "Kafka does not have it: $(kcat -b "$BROKERS" -L -t made)"
 refused 4 'exists' made --partitions 6 --replicas 1
 "$ctl" audit list --json | jq -e '[.entries[]|select(.action=="topic create")]|length==1' >/dev/null || fail "audit: $("$ctl" audit list)"
 
@@ -59,11 +54,11 @@ wait_for 10 verdict_is alerts denied "user Write on" || fail "denied to write: $
 # The broker is the same user, and needs the cluster for itself.
 "$BROKER" acl --add --allow-principal User:ANONYMOUS --operation All --cluster --force
 "$BROKER" acl --add --deny-principal User:ANONYMOUS --operation Create --cluster --topic more --force
-denied() { { "$ctl" topic create more --partitions 1 --replicas 1 2>&1 || true; } | grep -q 'does not let this user create it'; }
+denied() { { "$ctl" topic create more --partitions 1 --replicas 1 2>&1 || true; } | says 'does not let this user create it'; }
 wait_for 10 denied || fail "denied to create: $("$ctl" topic create more --partitions 1 --replicas 1 2>&1)"
 
 # Grown, then gone.
 "$BROKER" partitions telemetry 6
 "$BROKER" untopic dead-letter
 wait_for 10 verdict_is dead-letter missing 'sluicectl topic create dead-letter' || fail "missing: $(verdict dead-letter missing)"
-verdict telemetry weak | grep -q '"pinned":4,"partitions":6' || fail "telemetry has grown"
+verdict telemetry weak | says '"pinned":4,"partitions":6' || fail "telemetry has grown"

@@ -39,13 +39,8 @@ for port in hub0 hub1 span; do ip link set "$port" master hub; done
 ip link set hub up
 
 lab_kafka
-mkdir -p "$RUN/examples"
-cp "$TOP/config/examples/frame.keys" "$RUN/examples/"
-python3 - "$TOP/config/sluice.yaml" >"$RUN/sluice.yaml" <<'PY'
-import sys, yaml
-c = yaml.safe_load(open(sys.argv[1]))
+lab_yaml <<'PY'
 c["ports"] = [{"name": "span", "role": "mirror", "devices": ["net_af_xdp0,iface=slu0"], "interfaces": [{"realm": 0}]}]
-yaml.safe_dump(c, sys.stdout)
 PY
 
 printf 'listener 1883 10.77.0.9\nlistener 1883 fd77::9\nallow_anonymous true\nuser root\n' >"$RUN/mosquitto.conf"

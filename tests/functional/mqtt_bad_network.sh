@@ -9,21 +9,10 @@
 #   [netns dev] sld0 ~~~~ imp0 [impair] imp1 ~~~~ slu0 [sluiced]       AF_XDP
 #   [netns dev] sld0 ~~~~ imp0 [impair] slu0 (TAP of sluiced)
 QUICK=${SLUICE_QUICK:-}
-if [ "$QUICK" != 1 ]; then
-	. "$(dirname "$0")/../support/kafka.sh"
-	kafka_end() { cleanup; }
-fi
+[ "$QUICK" = 1 ] || . "$(dirname "$0")/../support/kafka.sh"
 . "$(dirname "$0")/../support/lab.sh"
 IMPAIR=$BUILD/tests/support/impair
 modules=$("$TOP/tests/support/mqttjs/fetch" --check) || fail "no mqtt.js: tests/support/mqttjs/fetch, with a network"
-
-both_end() {
-	local code=$?
-	[ "$QUICK" = 1 ] || kafka_end || true
-	(exit $code)
-	lab_end
-}
-trap both_end EXIT
 
 if [ "$QUICK" = 1 ]; then
 	lab_kafka
@@ -58,6 +47,7 @@ begin() { # DEVICE MTU FAR_END
 	ip link set "$3" mtu "$2"
 	ip link set imp0 mtu "$2"
 	[ "$3" = imp1 ] || quiet "$3"
+	rm -f "$RUN/impair"
 	"$IMPAIR" --seed 1883 --loss 5 --reorder 25 --reorder-ms 2 --duplicate 1 --corrupt 0.1 imp0 "$3" >"$RUN/impair" &
 	impair=$!
 	pids+=("$impair")

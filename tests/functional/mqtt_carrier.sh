@@ -7,16 +7,10 @@
 #   [sluice-gen mqtt]   10.88.0.2 ~~~~ memif0 10.88.0.1 [sluiced]
 #   [sluice-gen silent] 10.89.0.2 ~~~~ memif1 10.89.0.1 [  ""   ]
 . "$(dirname "$0")/../support/lab.sh"
-mkdir -p "$RUN/examples"
-cp "$TOP/config/examples/frame.keys" "$RUN/examples/"
 wire() { echo "net_memif$1,role=$2,id=0,socket=$RUN/memif$3.sock,socket-abstract=no,rsize=11"; }
-python3 - "$TOP/config/sluice.yaml" "$(wire 0 server 0)" "$(wire 1 server 1)" >"$RUN/sluice.yaml" <<'PY'
-import sys, yaml
-c = yaml.safe_load(open(sys.argv[1]))
-del c["match"]
-c["ports"] = [{"name": f"wire{n}", "devices": [sys.argv[2 + n]], "interfaces": [{"addresses": [f"10.{88 + n}.0.1/16"]}]}
+lab_yaml "$(wire 0 server 0)" "$(wire 1 server 1)" <<'PY'
+c["ports"] = [{"name": f"wire{n}", "devices": [sys.argv[1 + n]], "interfaces": [{"addresses": [f"10.{88 + n}.0.1/16"]}]}
               for n in range(2)]
-yaml.safe_dump(c, sys.stdout)
 PY
 lab_kafka
 lab_sluiced

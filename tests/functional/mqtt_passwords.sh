@@ -6,11 +6,8 @@
 # queue of the authentication thread is bounded, and connections that are there go on.
 . "$(dirname "$0")/../support/lab.sh"
 lab_network
-mkdir -p "$RUN/examples"
-cp "$TOP/config/examples/frame.keys" "$RUN/examples/"
-python3 - "$TOP/config/sluice.yaml" >"$RUN/sluice.yaml" <<'PY'
-import base64, hashlib, sys, yaml
-c = yaml.safe_load(open(sys.argv[1]))
+lab_yaml <<'PY'
+import base64, hashlib
 next(l for l in c["listeners"] if l["name"] == "mqtt").update(auth="password", profile="by-identity")
 
 
@@ -32,7 +29,6 @@ secrets = {
 slow = pbkdf2(100000, b"one salt for all")
 secrets.update({f"victim-{n}": slow for n in range(900)})
 c["mqtt"] = {"users": [{"name": n, "secret": s} for n, s in secrets.items()]}
-yaml.safe_dump(c, sys.stdout)
 PY
 lab_kafka
 lab_sluiced

@@ -4,14 +4,8 @@
 # the refusal is counted by its name and nothing reaches Kafka.
 . "$(dirname "$0")/../support/lab.sh"
 lab_network
-mkdir -p "$RUN/examples"
-cp "$TOP/config/examples/frame.keys" "$RUN/examples/"
-python3 - "$TOP/config/sluice.yaml" >"$RUN/sluice.yaml" <<'PY'
-import sys, yaml
-c = yaml.safe_load(open(sys.argv[1]))
-del c["match"]
+lab_yaml <<'PY'
 next(l for l in c["listeners"] if l["name"] == "mqtt")["unknown"] = "refuse"
-yaml.safe_dump(c, sys.stdout)
 PY
 lab_kafka
 lab_sluiced

@@ -5,15 +5,9 @@
 # resumes by itself and everything that was accepted is there once.
 . "$(dirname "$0")/../support/lab.sh"
 lab_network
-mkdir -p "$RUN/examples"
-cp "$TOP/config/examples/frame.keys" "$RUN/examples/"
-python3 - "$TOP/config/sluice.yaml" >"$RUN/sluice.yaml" <<'PY'
-import sys, yaml
-c = yaml.safe_load(open(sys.argv[1]))
-del c["match"]
+lab_yaml <<'PY'
 c["egress"] = {"in_flight_records": 128, "batch_records": 32}
 c["coap"] = {"max_age": "7s"}
-yaml.safe_dump(c, sys.stdout)
 PY
 lab_kafka
 kafka_pid=${pids[-1]}
@@ -22,7 +16,7 @@ lab_sluiced
 post() {
 	dev timeout 20 coap-client -v 6 -B "$1" -m post -t application/json -e "{\"n\":$2}" coap://10.77.0.1/t/con/env 2>&1 || true
 }
-post 5 1 | grep -q 'c:2\.04' || fail "no 2.04 while Kafka is there"
+post 5 1 | says 'c:2\.04' || fail "no 2.04 while Kafka is there"
 kill -STOP "$kafka_pid"
 dev python3 - <<'PY'
 import socket
@@ -41,7 +35,7 @@ shed=$(status '.transports.udp.messages.shed | add')
 [ "$accepted" -gt 50 ] && [ "$accepted" -le 128 ] || fail "accepted $accepted of 1000 with a budget of 128"
 [ $((accepted + shed)) = 1000 ] || fail "accepted $accepted, shed $shed of 1000"
 kill -CONT "$kafka_pid"
-again() { post 5 3 | grep -q 'c:2\.04'; }
+again() { post 5 3 | says 'c:2\.04'; }
 wait_for 30 again || fail "the flow did not resume"
 all() { [ "$(records telemetry | jq -c 'select(.device=="flood")' | wc -l)" = "$accepted" ]; }
 wait_for 10 all || fail "$(records telemetry | wc -l) records, $accepted accepted"

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # sluicectl profile list|show|test against golden output, with the shipped profiles.
 # After a change that is meant to change it: tests/functional/profile_cli.sh --update
-set -euo pipefail
-cd "$(dirname "$0")/../.."
+. "$(dirname "$0")/../support/script.sh"
+cd "$TOP"
 build=${SLUICE_BUILD:-build}
 ctl=$PWD/$build/controlplane/sluicectl
 export SLUICED=$PWD/$build/dataplane/sluiced
@@ -13,8 +13,8 @@ if [ ! -x "$ctl" ] || [ ! -x "$SLUICED" ]; then
 	exit 77
 fi
 dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-fail() { echo "FAIL: $*"; exit 1; }
+clean() { rm -rf "$dir"; }
+at_end clean
 config=(--config "$PWD/config/sluice.yaml")
 at=1780000000000000000
 

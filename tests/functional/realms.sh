@@ -5,12 +5,7 @@
 # in the other. The devices are frames by scapy, so that the kernel needs no VLAN support.
 . "$(dirname "$0")/../support/lab.sh"
 lab_pair slu0 sld0
-mkdir -p "$RUN/examples"
-cp "$TOP/config/examples/frame.keys" "$RUN/examples/"
-python3 - "$TOP/config/sluice.yaml" >"$RUN/sluice.yaml" <<'PY'
-import sys, yaml
-c = yaml.safe_load(open(sys.argv[1]))
-del c["match"]
+lab_yaml <<'PY'
 addresses = ["10.77.0.1/24", "fd77::1/64"]
 c["ports"][0]["interfaces"] = [
     {"vlan": 100, "realm": 1, "addresses": addresses},
@@ -22,7 +17,6 @@ c["listeners"] = [
     dict(json_listener, name="json-2", realm=2, trust=["192.0.2.0/24"]),
     dict(json_listener, name="json-2-open", realm=2, port=8195),
 ]
-yaml.safe_dump(c, sys.stdout)
 PY
 lab_kafka
 lab_sluiced

@@ -4,18 +4,15 @@
 # `sluicectl why`, the alert topic (one raise, one clear) and the dead-letter topic (the originals)
 # tell which did what. Every record Kafka holds is there once.
 . "$(dirname "$0")/../support/lab.sh"
-export SLUICE_API=$RUN/api.sock SLUICE_RUN=$RUN
+export SLUICE_RUN=$RUN
 export PATH=$BUILD/controlplane:$PATH
-together() { sluicectl status --json 2>/dev/null | jq -e '.data_plane.connected' >/dev/null; }
 
 lab_network
 lab_config
 cp "$TOP/config/signatures/log4shell.yaml" "$RUN/" # all of them take seconds to compile
 printf 'match:\n  signatures: log4shell.yaml\n' >>"$RUN/sluice.yaml"
-mkdir -p "$RUN/control"
 lab_kafka
-sluice-controld -c "$RUN/sluice.yaml" -s "$RUN/control" -r "$RUN" -m 127.0.0.1:19464 2>>"$RUN/controld.log" &
-pids+=($!)
+lab_controld
 lab_sluiced
 wait_for 10 together || fail "the planes did not meet"
 dev python3 "$TOP/appliance/devices.py" workshop &

@@ -57,9 +57,10 @@ class Lab:
         shutil.rmtree(self.dir, ignore_errors=True)
 
     def fail(self, what):
-        where = [f.lineno for f in traceback.extract_stack() if "functional" in f.filename]
+        where = " < ".join(f"{os.path.basename(f.filename)}:{f.lineno}"
+                           for f in reversed(traceback.extract_stack()) if "functional" in f.filename)
         self.log.flush()
-        sys.exit(f"FAIL: line {where}: {what}\n{(self.dir / 'log').read_text(errors='replace')[-3000:]}")
+        sys.exit(f"{(self.dir / 'log').read_text(errors='replace')[-3000:]}\nFAIL {where}: {what}")
 
     def check(self, ok, what):
         if not ok:

@@ -11,8 +11,7 @@
 #   dump TOPIC               append what Kafka holds to $DIR/TOPIC.dump
 #   check TOPIC P            against what was acknowledged; prove TOPIC: the consumer's own proof
 
-set -euo pipefail
-TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+. "$(dirname "${BASH_SOURCE[0]}")/script.sh"
 [ "${SLUICE_QUICK:-}" != 1 ] || {
 	echo "skipped: the real Kafka is left out of --quick"
 	exit 77
@@ -21,28 +20,14 @@ DIR=$(mktemp -d /tmp/kafka-test-XXXXXX)
 export SLUICE_KAFKA_DIR=$DIR/broker
 BROKER=$TOP/tests/kafka/broker
 DRIVER=
+logs+=("$DIR/driver.log" "$DIR/broker/server.log")
 
-fail() {
-	echo "FAIL: $*" >&2
-	tail -n 30 "$DIR"/driver.log "$DIR"/broker/server.log >&2 || true
-	exit 1
-}
-
-cleanup() {
+kafka_end() {
 	[ -z "$DRIVER" ] || kill "$DRIVER" 2>/dev/null || true
 	"$BROKER" wipe >/dev/null 2>&1 || true
 	rm -rf "$DIR"
 }
-trap cleanup EXIT
-
-wait_for() {
-	local end=$((SECONDS + $1))
-	shift
-	until "$@"; do
-		[ $SECONDS -lt $end ] || return 1
-		sleep 0.2
-	done
-}
+at_end kafka_end
 
 kafka_start() { BROKERS=$("$BROKER" start) || fail "no broker"; }
 kafka_topic() { "$BROKER" topic "$@" || fail "topic $1"; }

@@ -8,35 +8,26 @@
 #
 #   lab_network              the drawing above (more pairs: lab_pair HOST DEVICE); QUEUES queues each way
 #   lab_config SED...        $RUN/sluice.yaml from config/sluice.yaml through these sed expressions
+#   lab_yaml ARG... <<'PY'   the same, changed by a program to which it is the dictionary `c`
 #   lab_kafka                embedded Kafka; lab_sluiced: the data plane; both wait until ready
+#   lab_controld OPTION...   the control plane, asked with "$ctl"; together: sluiced has what it has
+#   lab_saved                `touch "$RUN/changed"` behind a change: until sluiced has written it down
+#   send_json TEXT [FROM]    one datagram from the namespace to the listener of JSON
 #   dev CMD...               run a client in the namespace
 #   records TOPIC            what Kafka holds, one JSON record per line, checkpoints left out
-#   wait_for SECONDS CMD...  until CMD succeeds
+#   fail, wait_for, says     those of script.sh
 #   lab_stop                 SIGTERM, wait, and insist on a balanced ledger (exit status 0)
 
-set -euo pipefail
-TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+. "$(dirname "${BASH_SOURCE[0]}")/script.sh"
 BUILD=$TOP/build
 RUN=${RUN:-/run/sluice}
 SLUICED=$BUILD/dataplane/sluiced
+export SLUICE_API=$RUN/api.sock
+ctl=$BUILD/controlplane/sluicectl
 pids=()
-SLUICED_PID=
-
-fail() {
-	echo "FAIL: $*" >&2
-	[ -f "$RUN/sluiced.log" ] && tail -n 40 "$RUN/sluiced.log" >&2
-	exit 1
-}
-
-wait_for() {
-	local seconds=$1 end
-	shift
-	end=$((SECONDS + seconds))
-	until "$@"; do
-		[ $SECONDS -lt $end ] || return 1
-		sleep 0.1
-	done
-}
+SLUICED_PID='' CONTROLD_PID=
+SLUICED_SAID=0 # bytes of the log that were there before it started
+logs+=("$RUN/kafka.log" "$RUN/controld.log" "$RUN/sluiced.log")
 
 lab_pair() {
 	local host=$1 device=$2
@@ -62,15 +53,30 @@ dev() {
 	ip netns exec dev "$@"
 }
 
-lab_config() {
-	# Compiling the shipped signatures takes seconds: a test that wants them says where they are.
-	local args=(-e '/^match:/,/^$/d') e
-	mkdir -p "$RUN"
-	for e in "$@"; do args+=(-e "$e"); done
+# What a configuration refers to.
+lab_files() {
 	mkdir -p "$RUN/examples"
 	cp "$TOP/config/examples/frame.keys" "$RUN/examples/"
-	cp -r "$TOP/config/profiles" "$RUN/"
+	[ -e "$RUN/profiles" ] || cp -r "$TOP/config/profiles" "$RUN/"
+	[ -e "$RUN/signatures" ] || cp -r "$TOP/config/signatures" "$RUN/"
+}
+
+# Compiling the shipped signatures takes seconds: a test that wants them says where they are.
+lab_config() {
+	local args=(-e '/^match:/,/^$/d') e
+	for e in "$@"; do args+=(-e "$e"); done
+	lab_files
 	sed "${args[@]}" "$TOP/config/sluice.yaml" >"$RUN/sluice.yaml"
+}
+
+lab_yaml() {
+	lab_files
+	python3 -c '
+import sys, yaml
+c = yaml.safe_load(open(sys.argv.pop(1)))
+del c["match"]
+exec(sys.stdin.read())
+yaml.safe_dump(c, sys.stdout)' "$TOP/config/sluice.yaml" "$@" >"$RUN/sluice.yaml"
 }
 
 lab_kafka() {
@@ -84,9 +90,8 @@ lab_kafka() {
 
 lab_sluiced() {
 	rm -f "$RUN/status.json"
-	# A test may have written a configuration of its own; its references are relative to it.
-	[ -e "$RUN/profiles" ] || cp -r "$TOP/config/profiles" "$RUN/"
-	[ -e "$RUN/signatures" ] || cp -r "$TOP/config/signatures" "$RUN/"
+	touch "$RUN/sluiced.log"
+	SLUICED_SAID=$(stat -c %s "$RUN/sluiced.log")
 	"$SLUICED" run --config "$RUN/sluice.yaml" "$@" >>"$RUN/sluiced.log" 2>&1 &
 	SLUICED_PID=$!
 	pids+=("$SLUICED_PID")
@@ -96,6 +101,29 @@ lab_sluiced() {
 sluiced_ready() {
 	kill -0 "$SLUICED_PID" 2>/dev/null || fail "sluiced ended at start"
 	test -s "$RUN/status.json"
+}
+
+lab_controld() {
+	mkdir -p "$RUN/control"
+	"$BUILD/controlplane/sluice-controld" -c "$RUN/sluice.yaml" -s "$RUN/control" -r "$RUN" -m 127.0.0.1:19464 "$@" 2>>"$RUN/controld.log" &
+	CONTROLD_PID=$!
+	pids+=("$CONTROLD_PID")
+	wait_for 10 "$ctl" audit verify >/dev/null || fail "sluice-controld did not start"
+}
+
+together() {
+	"$ctl" status --json 2>/dev/null | jq -e '.data_plane.connected and .data_plane.registry_version == .registry.version' >/dev/null
+}
+
+lab_saved() {
+	wait_for 10 test "$RUN/state/secrets.snapshot" -nt "$RUN/changed" || fail "no snapshot"
+}
+
+send_json() {
+	dev python3 -c 'import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind((sys.argv[2], 0))
+s.sendto(sys.argv[1].encode(), ("10.77.0.1", 8095))' "$1" "${2:-0.0.0.0}"
 }
 
 brokers() {
@@ -119,14 +147,13 @@ lab_stop() {
 	kill -TERM "$SLUICED_PID"
 	wait "$SLUICED_PID" || code=$?
 	[ $code = 0 ] || fail "sluiced ended with status $code"
-	grep -q 'balanced: yes' "$RUN/sluiced.log" || fail "no balanced ledger at exit"
+	tail -c "+$((SLUICED_SAID + 1))" "$RUN/sluiced.log" | says 'balanced: yes' || fail "no balanced ledger at exit"
 	SLUICED_PID=
 }
 
 lab_end() {
-	local code=$? p
+	local p
 	for p in "${pids[@]}"; do kill -TERM "$p" 2>/dev/null || true; done
 	for p in "${pids[@]}"; do wait "$p" 2>/dev/null || true; done
-	exit $code
 }
-trap lab_end EXIT
+at_end lab_end

@@ -43,9 +43,12 @@ class Tally:
         elif state == "skip":
             self.skipped.append(name)
         else:
-            self.failed.append(name)
-            tail = log.read_text(errors="replace").splitlines()[-40:] if log.exists() else []
-            print("\n".join("      | " + line for line in tail), flush=True)
+            lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+            print("\n".join("      | " + line for line in lines[-40:]), flush=True)
+            # Long reasons and what is said after them: what went wrong stands at the end again.
+            reasons = [line[:300] for line in lines if line.startswith("FAIL")]
+            print("".join(f"      > {line}\n" for line in reasons), end="", flush=True)
+            self.failed.append(name + (f": {reasons[-1]}" if reasons else ""))
 
 
 def run(command, log, timeout, env=None):
