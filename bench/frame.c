@@ -102,7 +102,8 @@ static struct frame_devices *devices_make(void) {
 	char path[] = "/tmp/bench-frame-XXXXXX";
 	char why[256];
 	struct frame_devices *d = NULL;
-	FILE *f = fdopen(mkstemp(path), "w");
+	int fd = mkstemp(path);
+	FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
 
 	if (f == NULL)
 		exit(1);
@@ -127,8 +128,9 @@ int main(void) {
 		.adapter = {.ledger = &ledger, .push = push, .send = sent},
 		.pending = 16,
 	};
-	struct load l = {.frames = malloc(FRAMES * sizeof(*l.frames))};
+	static struct load l;
 
+	l.frames = malloc(FRAMES * sizeof(*l.frames));
 	env.devices = devices_make();
 	if (crypto_create(CRYPTO_AUTO, CACHE_KEYS, &crypto) != 0)
 		return 1;

@@ -80,7 +80,7 @@ static double lookup_ns(const struct device_table *t, uint32_t devices) {
 	struct device_entry e[32];
 	const uint32_t rounds = 100000;
 	uint32_t x = 12345, missed = 0;
-	double begin = now_s(), spent = 0;
+	double spent = 0;
 
 	for (uint32_t i = 0; i < rounds; i++) {
 		for (int k = 0; k < 32; k++) {
@@ -89,7 +89,7 @@ static double lookup_ns(const struct device_table *t, uint32_t devices) {
 			names[k].len = (uint32_t
 			)snprintf(text[k], sizeof(text[k]), "device-%08u", (x >> 4) % devices);
 		}
-		begin = now_s();
+		double begin = now_s();
 		device_table_lookup(t, names, 32, e);
 		spent += now_s() - begin;
 		for (int k = 0; k < 32; k++)

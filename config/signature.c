@@ -215,6 +215,7 @@ static void part_read(struct set_reader *r, const char *name, const char *text, 
 		}
 	}
 	yaml_document_delete(&doc);
+	r->doc = NULL;
 	yaml_parser_delete(&parser);
 }
 

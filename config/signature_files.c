@@ -38,16 +38,18 @@ static int file_append(FILE *out, const char *path, size_t *left) {
 		return -errno;
 	int ret = 0;
 	errno = 0;
-	while (ret == 0 && (n = fread(buf, 1, sizeof(buf), f)) > 0) {
+	do {
+		n = fread(buf, 1, sizeof(buf), f);
 		if (n > *left) {
 			ret = -EFBIG;
 			break;
 		}
 		*left -= n;
-		last = buf[n - 1];
+		if (n > 0)
+			last = buf[n - 1];
 		if (fwrite(buf, 1, n, out) != n)
 			ret = -ENOMEM;
-	}
+	} while (ret == 0 && n == sizeof(buf));
 	if (ret == 0 && ferror(f) != 0)
 		ret = errno != 0 ? -errno : -EIO;
 	fclose(f);
@@ -148,8 +150,8 @@ int signatures_load(
 	uint32_t max,
 	uint32_t *count
 ) {
-	char *text;
-	size_t size;
+	char *text = NULL;
+	size_t size = 0;
 
 	*count = 0;
 	int ret = signatures_bundle(path, &text, &size);

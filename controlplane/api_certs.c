@@ -240,9 +240,10 @@ void ca_crl(struct control *c, struct request *q, struct reply *r) {
 		reply_errno(r, ret, "number", registry_why(c->registry));
 		return;
 	}
+	int64_t next = now + (days > 0 ? days : CRL_DAYS_DEFAULT) * 86400;
 	ask->number = number;
 	ask->not_before_s = now;
-	ask->not_after_s = now + (days > 0 ? days : CRL_DAYS_DEFAULT) * 86400;
+	ask->not_after_s = next;
 	uint32_t entries = ask->count;
 	const struct sign_reply *s = sign_ask(c, r);
 	if (s == NULL)
@@ -260,7 +261,7 @@ void ca_crl(struct control *c, struct request *q, struct reply *r) {
 			"this_s",
 			(json_int_t)now,
 			"next_s",
-			(json_int_t)(now + (days > 0 ? days : CRL_DAYS_DEFAULT) * 86400),
+			(json_int_t)next,
 			"pem",
 			pem
 		)

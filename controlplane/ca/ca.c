@@ -235,8 +235,9 @@ static int order_read(const struct ca_order *o, struct keys *k) {
 
 	if (rc != 0)
 		return rc;
-	if (o->issuer_certificate == NULL)
-		return key_parse(o->key, &k->issuer);
+	if (o->issuer_certificate == NULL) // self-signed: only a key of one's own can do that
+		return o->key != NULL ? key_parse(o->key, &k->issuer)
+				      : MBEDTLS_ERR_X509_BAD_INPUT_DATA;
 	rc = mbedtls_x509_crt_parse(
 		&k->certificate,
 		(const unsigned char *)o->issuer_certificate,

@@ -125,7 +125,7 @@ static int answer_sign(struct sign_store *s, const struct sign_request *q, struc
 		ret = ca_inspect(r->chain, &issuing);
 	if (ret == 0 && fresh)
 		ret = ca_key_make(r->key, r->text, sizeof(r->text));
-	if (ret < 0)
+	if (ret != 0)
 		return ret;
 	struct ca_order o = {
 		.kind = CA_DEVICE,

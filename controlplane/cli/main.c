@@ -158,13 +158,13 @@ static json_t *member(json_t *body, const char *key, json_t *fresh) {
 }
 
 static bool body_add(json_t *body, const struct cli_option *o, const char *key, const char *value) {
-	const char *split = value != NULL ? strpbrk(value, o->kind == OPT_CLAIM ? ":" : "=") : NULL;
 	long long seconds;
 	char *end, name[64];
 
-	switch (o->kind) {
-	case OPT_FLAG:
+	if (o->kind == OPT_FLAG) // the only kind without a value
 		return json_object_set_new(body, key, json_true()) == 0;
+	const char *split = strpbrk(value, o->kind == OPT_CLAIM ? ":" : "=");
+	switch (o->kind) {
 	case OPT_TEXT:
 		return json_object_set_new(body, key, json_string(value)) == 0;
 	case OPT_NUMBER: {

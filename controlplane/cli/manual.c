@@ -6,11 +6,11 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *first_of_noun(size_t i) {
+static bool first_of_noun(size_t i) {
 	for (size_t k = 0; k < i; k++)
 		if (strcmp(commands[k].noun, commands[i].noun) == 0)
-			return NULL;
-	return commands[i].noun;
+			return false;
+	return true;
 }
 
 static void usage_line(FILE *f, const struct command *c) {
@@ -28,7 +28,7 @@ void help_all(void) {
 	printf("usage: sluicectl NOUN VERB [ARGUMENTS] [OPTIONS]\n\n");
 	for (size_t i = 0; i < command_count; i++) {
 		const struct command *c = &commands[i];
-		if (first_of_noun(i) == NULL)
+		if (!first_of_noun(i))
 			continue;
 		printf("  %-12s", c->noun);
 		if (c->verb == NULL) {
@@ -115,7 +115,7 @@ int manual_markdown(void) {
 		       o->help);
 	for (size_t i = 0; i < command_count; i++) {
 		const struct command *c = &commands[i];
-		if (first_of_noun(i) != NULL)
+		if (first_of_noun(i))
 			printf("\n## %s\n", c->noun);
 		printf("\n### `");
 		usage_line(stdout, c);
@@ -227,7 +227,7 @@ int manual_man(const char *directory) {
 	int ret = man_page(directory, NULL);
 
 	for (size_t i = 0; i < command_count && ret == EXIT_OK; i++)
-		if (first_of_noun(i) != NULL)
+		if (first_of_noun(i))
 			ret = man_page(directory, commands[i].noun);
 	return ret;
 }
@@ -272,12 +272,12 @@ static void bash_print(void) {
 	       "\tlocal cur=${COMP_WORDS[COMP_CWORD]} words=\"\"\n"
 	       "\tif [ \"$COMP_CWORD\" = 1 ]; then\n\t\twords=\"");
 	for (size_t i = 0; i < command_count; i++)
-		if (first_of_noun(i) != NULL)
+		if (first_of_noun(i))
 			printf("%s ", commands[i].noun);
 	printf("\"\n\telif [ \"$COMP_CWORD\" = 2 ] && [ \"${cur#-}\" = \"$cur\" ]; then\n"
 	       "\t\tcase ${COMP_WORDS[1]} in\n");
 	for (size_t i = 0; i < command_count; i++)
-		if (first_of_noun(i) != NULL && commands[i].verb != NULL) {
+		if (first_of_noun(i) && commands[i].verb != NULL) {
 			printf("\t\t%s) words=\"", commands[i].noun);
 			verbs_print(commands[i].noun);
 			printf("\" ;;\n");
@@ -307,12 +307,12 @@ static void zsh_print(void) {
 	printf("#compdef sluicectl\n# made by `sluicectl completion zsh`\n_sluicectl() {\n"
 	       "\tlocal -a choice\n\tif (( CURRENT == 2 )); then\n\t\tchoice=(");
 	for (size_t i = 0; i < command_count; i++)
-		if (first_of_noun(i) != NULL)
+		if (first_of_noun(i))
 			printf("%s ", commands[i].noun);
 	printf(")\n\telif (( CURRENT == 3 )) && [[ $words[3] != -* ]]; then\n\t\tcase $words[2] "
 	       "in\n");
 	for (size_t i = 0; i < command_count; i++)
-		if (first_of_noun(i) != NULL && commands[i].verb != NULL) {
+		if (first_of_noun(i) && commands[i].verb != NULL) {
 			printf("\t\t%s) choice=(", commands[i].noun);
 			verbs_print(commands[i].noun);
 			printf(") ;;\n");
