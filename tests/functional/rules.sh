@@ -158,7 +158,8 @@ for s in $(seq 12); do
 	streams+=($!)
 done
 for s in "${streams[@]}"; do wait "$s" || fail "not taken"; done
-[ "$(came old) $(came new)" = "12 12" ] || fail "not all came: $(records telemetry)"
+came="$(came old) $(came new)"
+[ "$came" = "12 12" ] || fail "$came of 12 and 12 came"
 tags=$(grep -c '"findings"' "$RUN/old.came" "$RUN/new.came" | cut -d: -f2 | xargs) || true
 [ "$tags" = "0 12" ] || fail "hits of the old and the new set: $tags"
 publish d1 '{"v":"NEWTAG and TAGME"}' || fail "not taken"
