@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/unit/pipelines/remember_rig.h"
 
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -194,6 +195,38 @@ void rig_push(struct rig *rig, uint16_t worker, const struct message *m) {
 	pipeline_push(w->p, m);
 	pipeline_run(w->p, rig->now_ns, rig->wall_ns);
 	balanced(w);
+}
+
+void rig_send(struct rig *rig, const char *payload, uint32_t token) {
+	struct message m = rig_message(rig, payload, token);
+
+	rig_push(rig, 0, &m);
+}
+
+void rig_send_at(struct rig *rig, int64_t ago_ms, const char *rest, uint32_t token) {
+	char text[256];
+
+	snprintf(
+		text,
+		sizeof(text),
+		"{\"dev\":\"d\",\"ts\":%" PRId64 ",%s}",
+		rig->wall_ns / 1000000 - ago_ms,
+		rest
+	);
+	rig_send(rig, text, token);
+}
+
+void rig_value_at(struct rig *rig, int64_t ago_ms, double t) {
+	char rest[64];
+
+	snprintf(rest, sizeof(rest), "\"t\":%.3f", t);
+	rig_send_at(rig, ago_ms, rest, 1);
+}
+
+void rig_field(struct rig *rig, struct profile_field f) {
+	rig->fields[0] = f;
+	rig->profile.field_count = 1;
+	assert_int_equal(profile_compile(&rig->profile), 0);
 }
 
 void rig_complete(struct rig *rig, uint16_t worker, enum entry_result result) {

@@ -62,6 +62,13 @@ void rig_stop(struct rig *rig);
 struct message rig_message(const struct rig *rig, const char *payload, uint32_t token);
 // Push, run, and check the ledgers.
 void rig_push(struct rig *rig, uint16_t worker, const struct message *m);
+// Messages of worker 0. A payload; `rest` of a reading of device "d", made so long ago; its field
+// t.
+void rig_send(struct rig *rig, const char *payload, uint32_t token);
+void rig_send_at(struct rig *rig, int64_t ago_ms, const char *rest, uint32_t token);
+void rig_value_at(struct rig *rig, int64_t ago_ms, double t);
+// The only field of the profile.
+void rig_field(struct rig *rig, struct profile_field f);
 // Seal all and give every sealed entry this result.
 void rig_complete(struct rig *rig, uint16_t worker, enum entry_result result);
 // Deliver up to `n` letters, each from the rings that `random` chooses. Returns how many there
