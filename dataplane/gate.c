@@ -208,6 +208,7 @@ void gate_judge(void *gate, struct judgement *j, uint32_t n) {
 	struct asked asked[DEVICE_BURST];
 	uint64_t hashes[DEVICE_BURST];
 	struct gate *g = gate;
+	const bool counted = g->book != NULL;
 
 	static_assert(JUDGEMENTS_MAX <= DEVICE_BURST);
 	for (uint32_t i = 0; i < n; i++) {
@@ -219,16 +220,16 @@ void gate_judge(void *gate, struct judgement *j, uint32_t n) {
 		names[i][1] = j[i].name[1];
 		asked[i].flow.transport = j[i].message->transport;
 	}
-	for (uint32_t i = 0; g->book != NULL && i < n; i++)
+	for (uint32_t i = 0; counted && i < n; i++)
 		hashes[i] = flow_book_hash(g->book, &asked[i].flow);
 	device_table_find(g->table, names, n, entries);
-	for (uint32_t i = 0; g->book != NULL && i < n; i++)
+	for (uint32_t i = 0; counted && i < n; i++)
 		flow_book_prefetch(g->book, hashes[i]);
 	for (uint32_t i = 0; i < n; i++) {
 		j[i].registered = entries[i].slot != DEVICE_NONE;
 		judge(g, &asked[i]);
 	}
-	for (uint32_t i = 0; g->book != NULL && i < n; i++)
+	for (uint32_t i = 0; counted && i < n; i++)
 		flow_count(g, &asked[i], hashes[i]);
 }
 
