@@ -23,8 +23,10 @@ ask(struct control *c, const struct channel_topics *q, const char *what, struct 
 	json_t *answer = NULL;
 
 	int ret = link_text(c->link, CHANNEL_TOPICS, q, TOPICS_WAIT_MS, &text, &why);
-	if (ret == -EBUSY || ret == -ENOTSUP)
+	if (ret == -EBUSY)
 		reply_error(r, 503, "busy", "try again", "%s", why.text);
+	else if (ret == -ENOTSUP)
+		reply_error(r, 409, "no-kafka", NULL, "%s: %s", what, why.text);
 	else if (ret == -EACCES)
 		reply_error(
 			r,

@@ -9,7 +9,13 @@
 // 3 (the ledgers did not balance at exit).
 int daemon_run(const char *config_path, unsigned for_s);
 
-enum exit_status { EXIT_STATUS_OK, EXIT_STATUS_START, EXIT_STATUS_CONFIG, EXIT_STATUS_LEDGER };
+enum exit_status {
+	EXIT_STATUS_OK,
+	EXIT_STATUS_START,
+	EXIT_STATUS_CONFIG,
+	EXIT_STATUS_LEDGER,
+	EXIT_STATUS_NOT_TAKEN, // `sluiced profile test`: the message would be refused
+};
 
 struct config;
 // Load or explain on stderr. NULL means exit with EXIT_STATUS_CONFIG.

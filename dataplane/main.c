@@ -29,7 +29,8 @@ static const char usage[] =
 	"embedded-kafka   a Kafka for trying out (librdkafka's mock), never for counting\n"
 	"\n"
 	"FILE defaults to /etc/sluice/sluice.yaml. Exit status: 0 good, 1 did not start,\n"
-	"2 wrong configuration or usage, 3 the ledgers did not balance.\n";
+	"2 wrong configuration or usage, 3 the ledgers did not balance,\n"
+	"4 profile test: the message would be refused.\n";
 
 struct options {
 	const char *config;

@@ -274,7 +274,9 @@ static int test(struct config *c, const struct question *q, const char *sample) 
 	int ret = profile_trial_run(c, &t, stdout);
 	if (ret < 0)
 		fprintf(stderr, "%s\n", strerror(-ret));
-	return ret < 0 ? EXIT_STATUS_START : EXIT_STATUS_OK;
+	if (ret < 0)
+		return EXIT_STATUS_START;
+	return ret > 0 ? EXIT_STATUS_NOT_TAKEN : EXIT_STATUS_OK;
 }
 
 int profile_command(int argc, char **argv) {

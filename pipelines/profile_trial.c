@@ -302,7 +302,7 @@ static int trial_run(struct trial *t) {
 	else
 		fprintf(t->out, "outcome  %s%s%s\n", outcome_text(t), malformed ? ", " : "", detail
 		);
-	return 0;
+	return !t->settled || t->verdict.outcome != OUTCOME_ACKED;
 }
 
 int profile_trial_run(struct config *c, const struct profile_trial *asked, FILE *out) {

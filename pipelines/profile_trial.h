@@ -21,6 +21,6 @@ struct profile_trial {
 	bool json; // print one JSON object instead of lines
 };
 
-// Prints what became of it. Changes `c`: it cannot be used for anything else afterwards. 0, -ENOMEM
-// or -EINVAL.
+// Prints what became of it. Changes `c`: it cannot be used for anything else afterwards. 0, or 1 if
+// the message would not be taken; -ENOMEM or -EINVAL.
 int profile_trial_run(struct config *c, const struct profile_trial *t, FILE *out);

@@ -40,22 +40,44 @@ int run_watch(struct invocation *v) {
 	return ret;
 }
 
-int run_doctor(struct invocation *v) {
+// A list of things that are right or not: printed whole, and `wrong` said if one is not.
+static int check_list(struct invocation *v, bool (*right)(const json_t *), const char *wrong) {
 	struct answer a;
-	bool right = true;
+	bool all = true;
 	size_t i;
 	json_t *c;
 
-	api_call(v, "GET", "/v1/doctor", NULL, NULL, 0, &a);
+	api_call(v, v->command->method, v->command->path, NULL, NULL, 0, &a);
 	int ret = answer_check(v, &a);
 	if (ret == EXIT_OK) {
 		print_answer(v, a.json);
-		json_array_foreach(json_object_get(a.json, "checks"), i, c) right &=
-			json_is_true(json_object_get(c, "ok"));
-		ret = right ? EXIT_OK : EXIT_NOT_RIGHT;
+		json_array_foreach(json_object_get(a.json, v->command->list), i, c) all &= right(c);
+		if (!all) {
+			fflush(stdout);
+			fprintf(stderr, "sluicectl: %s\n", wrong);
+			ret = EXIT_NOT_RIGHT;
+		}
 	}
 	answer_free(&a);
 	return ret;
+}
+
+static bool is_ok(const json_t *check) {
+	return json_is_true(json_object_get(check, "ok"));
+}
+
+int run_doctor(struct invocation *v) {
+	return check_list(v, is_ok, "not every check is all right; what to do stands beside it");
+}
+
+static bool is_fit(const json_t *topic) {
+	const char *verdict = json_string_value(json_object_get(topic, "verdict"));
+
+	return verdict != NULL && strcmp(verdict, "fit") == 0;
+}
+
+int run_topic_check(struct invocation *v) {
+	return check_list(v, is_fit, "not every topic is fit; what to do stands beside it");
 }
 
 int run_audit_verify(struct invocation *v) {

@@ -17,7 +17,9 @@
 	X(EXIT_DENIED, "your user may not do this")                                                \
 	X(EXIT_UNREACHABLE, "sluice-controld does not answer")                                     \
 	X(EXIT_DATA_PLANE, "sluiced is away or too slow; what was changed stands")                 \
-	X(EXIT_NOT_RIGHT, "status, doctor, audit verify: something is not all right")
+	X(EXIT_NOT_RIGHT,                                                                          \
+	  "what was checked (status, doctor, topic check, audit verify, profile test) is not all " \
+	  "right")
 
 enum exit_code {
 #define X(id, text) id,
@@ -175,6 +177,7 @@ int run_flow_allow(struct invocation *v);
 int run_flow_top(struct invocation *v);
 int run_watch(struct invocation *v);
 int run_doctor(struct invocation *v);
+int run_topic_check(struct invocation *v);
 int run_audit_verify(struct invocation *v);
 int run_config_show(struct invocation *v);
 int run_config_file(struct invocation *v);

@@ -41,6 +41,8 @@ static int wait_for(pid_t child) {
 		return EXIT_OK;
 	case 2: // configuration, usage, no such profile
 		return EXIT_UNKNOWN;
+	case 4: // profile test: it would be refused
+		return EXIT_NOT_RIGHT;
 	default:
 		return EXIT_FAILED;
 	}

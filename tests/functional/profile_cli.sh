@@ -22,7 +22,7 @@ sample() { # PATH ARGUMENT... < payload
 	local path=$1
 	shift
 	echo "--- $path $*"
-	"$ctl" profile test "${config[@]}" --at $at --path "$path" "$@" -
+	"$ctl" profile test "${config[@]}" --at $at --path "$path" "$@" - || echo "exit status $?"
 }
 
 cat >"$dir/labels.yaml" <<-'END'
@@ -61,7 +61,7 @@ END
 	sample t/dev-1/env --label site=basel <<<'{"temp":21.4}'
 	sample t/dev-1/env --label site=chur <<<'{"temp":21.4}'
 	sample t/dev-1/env --registry-profile named <<<'{"temp":21.4}'
-	sample t/dev-1/env --label site <<<'{"temp":21.4}' || true
+	sample t/dev-1/env --label site <<<'{"temp":21.4}'
 } >"$dir/out" 2>&1
 config=(--config "$PWD/config/sluice.yaml")
 

@@ -138,23 +138,35 @@ static void letters(const struct channel_message *m) {
 	say(CHANNEL_TEXT, 1, CHANNEL_FLAG_LAST, m->header->seq, 0);
 }
 
+// The topic of alerts is missing until it is created.
 static void topics(const struct channel_message *m) {
-	static const char *const answers[TOPICS_OP_COUNT] = {
-		[TOPICS_CHECK] =
-			"{\"topics\":[{\"name\":\"telemetry\",\"verdict\":\"fit\",\"pinned\":64,"
-			"\"partitions\":64,\"replicas\":3,\"min_insync_replicas\":2,"
-			"\"unclean_election\":false,\"message_bytes_max\":1048588,"
-			"\"may_describe\":true,\"may_write\":true},{\"name\":\"alerts\","
-			"\"verdict\":\"missing\",\"pinned\":4,"
-			"\"what_to_do\":\"create it: sluicectl topic create alerts\"}]}",
-		[TOPICS_CREATE] = "{\"name\":\"alerts\",\"partitions\":4,\"replicas\":3,"
-				  "\"min_insync_replicas\":2}",
-	};
+	static const char fit[] =
+		"\"verdict\":\"fit\",\"pinned\":64,\"partitions\":64,\"replicas\":3,"
+		"\"min_insync_replicas\":2,\"unclean_election\":false,"
+		"\"message_bytes_max\":1048588,\"may_describe\":true,\"may_write\":true";
+	static const char missing[] = "\"verdict\":\"missing\",\"pinned\":4,"
+				      "\"what_to_do\":\"create it: sluicectl topic create alerts\"";
+	static bool made;
 	const struct channel_topics *q = m->elements;
 	struct channel_text *t = element();
 
 	memset(t, 0, sizeof(*t));
-	t->len = (uint32_t)snprintf(t->bytes, sizeof(t->bytes), "%s", answers[q->op]);
+	if (q->op == TOPICS_CREATE)
+		t->len = (uint32_t)snprintf(
+			t->bytes,
+			sizeof(t->bytes),
+			"{\"name\":\"alerts\",\"partitions\":4,\"replicas\":3,"
+			"\"min_insync_replicas\":2}"
+		);
+	else
+		t->len = (uint32_t)snprintf(
+			t->bytes,
+			sizeof(t->bytes),
+			"{\"topics\":[{\"name\":\"telemetry\",%s},{\"name\":\"alerts\",%s}]}",
+			fit,
+			made ? fit : missing
+		);
+	made |= q->op == TOPICS_CREATE;
 	say(CHANNEL_TEXT, 1, CHANNEL_FLAG_LAST, m->header->seq, 0);
 }
 
