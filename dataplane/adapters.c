@@ -466,9 +466,19 @@ bool adapters_wanted(const struct adapters *a) {
 }
 
 bool adapters_idle(struct adapters *a, bool leaving) {
-	if (a->coap != nullptr && coap_pending(a->coap) > 0)
+	if (a->coap != nullptr && coap_waiting(a->coap).requests > 0)
 		return false;
 	return a->mqtt == nullptr || mqtt_adapter_idle(a->mqtt, leaving);
+}
+
+void adapters_rest(const struct adapters *a, struct worker_rest *out) {
+	*out = (struct worker_rest) {0};
+	if (a->coap != nullptr)
+		out->coap = coap_waiting(a->coap);
+	if (a->mqtt != nullptr) {
+		out->mqtt_messages = mqtt_adapter_unsettled(a->mqtt);
+		out->mqtt_connections = mqtt_adapter_stats(a->mqtt)->connections;
+	}
 }
 
 struct mqtt_adapter *adapters_mqtt(struct adapters *a) {

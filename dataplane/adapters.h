@@ -68,7 +68,11 @@ uint64_t adapters_poll(struct adapters *a, uint64_t now_ns);
 // Somebody asks about flows, or live connections have to be looked at again: poll.
 bool adapters_wanted(const struct adapters *a);
 // Nothing waits for an answer any more. With `leaving` connections are ended as well.
+// An answer that has been sent waits for nothing here, whether or not its client acknowledges it.
 bool adapters_idle(struct adapters *a, bool leaving);
+// What is left, to be told; looks at every MQTT message.
+struct worker_rest;
+void adapters_rest(const struct adapters *a, struct worker_rest *out);
 
 // Counters beyond the ledger, owned by the adapters; NULL if the protocol is not configured.
 const struct coap_stats *adapters_coap_stats(const struct adapters *a);

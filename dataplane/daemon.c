@@ -457,6 +457,41 @@ static void supervise(struct daemon *d, unsigned for_s) {
 	}
 }
 
+// What was not waited for. Records without a result were acknowledged to nobody; an answer without
+// its client's acknowledgement is about records that the sink has.
+static void drain_report(struct daemon *d, bool drained, uint32_t drain_ms) {
+	struct worker_rest rest = {0};
+	uint64_t records = 0;
+	struct worker_report r;
+
+	for (uint16_t w = 0; w < d->launched; w++) {
+		if (worker_snapshot(d->workers[w], &r) != 0)
+			continue;
+		for (enum transport t = 0; t < TRANSPORT_COUNT; t++)
+			records += r.ledger.records[t].in_flight;
+		rest.coap.requests += r.rest.coap.requests;
+		rest.coap.answers += r.rest.coap.answers;
+		rest.mqtt_messages += r.rest.mqtt_messages;
+		rest.mqtt_connections += r.rest.mqtt_connections;
+	}
+	if (!drained)
+		log_warn(
+			"not drained within drain_ms=%u: records without a result=%" PRIu64
+			", acknowledged to nobody: coap requests=%u mqtt messages=%u; mqtt "
+			"connections open=%u",
+			drain_ms,
+			records,
+			rest.coap.requests,
+			rest.mqtt_messages,
+			rest.mqtt_connections
+		);
+	if (rest.coap.answers > 0)
+		log_notice(
+			"coap answers sent and not acknowledged by their clients: %u",
+			rest.coap.answers
+		);
+}
+
 static void drain(struct daemon *d) {
 	uint32_t drain_ms = config_loader_current(d->loader)->config->dataplane.drain_ms;
 	uint64_t deadline = clock_now_ns(&d->clock) + drain_ms * 1000000ull;
@@ -470,12 +505,7 @@ static void drain(struct daemon *d) {
 		for (uint16_t w = 0; w < d->launched; w++)
 			drained += worker_drained(d->workers[w]);
 	}
-	if (drained < d->launched)
-		log_warn(
-			"not drained within drain_ms=%u: what is in flight was not acknowledged to "
-			"any device",
-			drain_ms
-		);
+	drain_report(d, drained == d->launched, drain_ms);
 }
 
 // Egress ends first: workers go on taking results until it has.

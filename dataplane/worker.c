@@ -230,6 +230,8 @@ static void report_fill(struct worker *w) {
 	r->now_ns = w->now_ns;
 	r->busy_ns = w->busy_ns;
 	r->pressure = pipeline_pressure(w->pipeline);
+	if (atomic_load_explicit(&w->drain, memory_order_relaxed))
+		adapters_rest(w->adapters, &r->rest);
 	r->tx_sent = 0;
 	r->tx_full = 0;
 	for (uint16_t p = 0; p < w->port_count; p++) {

@@ -58,6 +58,13 @@ struct tx_queue {
 	uint64_t full; // frames the device did not take
 };
 
+// What a drain has not seen the end of.
+struct worker_rest {
+	struct coap_waiting coap;
+	uint32_t mqtt_messages; // without a verdict
+	uint32_t mqtt_connections; // not closed yet
+};
+
 // What the main thread may see of a worker.
 struct worker_report {
 	struct ledger ledger;
@@ -74,6 +81,7 @@ struct worker_report {
 	uint64_t tx_sent;
 	uint64_t tx_full;
 	uint32_t pressure; // of the in-flight budget, percent
+	struct worker_rest rest; // while draining
 };
 
 struct worker {

@@ -356,6 +356,7 @@ static void hand_over(struct coap_server *s, struct coap_exchange *x, struct mes
 		pending_fill(s, p, x, separate);
 		p->exchange_place = exchange_place(&s->exchanges, e);
 		m->token = pending_index(&s->pending, p);
+		s->waiting.requests++;
 	} else {
 		e->state = EXCHANGE_DONE;
 	}

@@ -150,6 +150,11 @@ request_input(struct coap_server *s, const struct datagram *d, const struct coap
 	coap_request_input(s, &x);
 }
 
+static void retransmission_end(struct coap_server *s, struct pending *p) {
+	s->waiting.answers--;
+	pending_give(&s->pending, p);
+}
+
 // An ACK or RST for a separate response ends its retransmission.
 static void
 reply_input(struct coap_server *s, const struct datagram *d, const struct coap_message *m) {
@@ -161,7 +166,7 @@ reply_input(struct coap_server *s, const struct datagram *d, const struct coap_m
 	if (m->code != COAP_EMPTY || p == nullptr || p->state != PENDING_RETRANSMIT)
 		coap_count(s, COAP_STRAY);
 	else
-		pending_give(&s->pending, p);
+		retransmission_end(s, p);
 }
 
 static void
@@ -262,6 +267,7 @@ static void retransmission_start(struct coap_server *s, struct pending *p) {
 		+ (uint32_t)(s->env.random(s->env.adapter.owner) % (ACK_TIMEOUT_MS / 2));
 	p->tries = 0;
 	p->state = PENDING_RETRANSMIT;
+	s->waiting.answers++;
 	pending_timer_set(&s->pending, p, s->now_ns, s->now_ns + p->timeout_ms * NANOS_PER_MS);
 }
 
@@ -283,6 +289,9 @@ void coap_done(void *server, uint32_t token, const struct verdict *v) {
 	struct pending *p = &s->pending.slots[token];
 	enum pending_state state = p->state;
 
+	if (state != PENDING_WAIT && state != PENDING_ACKED && state != PENDING_ANSWERED)
+		return;
+	s->waiting.requests--;
 	pending_timer_stop(&s->pending, p);
 	p->code = coap_code_of(v);
 	p->diagnostic = diagnostic_of(v);
@@ -305,7 +314,7 @@ void coap_done(void *server, uint32_t token, const struct verdict *v) {
 		exchange_set(s, p, EXCHANGE_DONE, p->code);
 		break;
 	default:
-		return;
+		break;
 	}
 	pending_give(&s->pending, p);
 }
@@ -327,7 +336,7 @@ static void ack_delay_due(struct coap_server *s, struct pending *p) {
 static void retransmission_due(struct coap_server *s, struct pending *p) {
 	if (p->tries == MAX_RETRANSMIT) {
 		coap_count(s, COAP_GAVE_UP);
-		pending_give(&s->pending, p);
+		retransmission_end(s, p);
 		return;
 	}
 	p->tries++;
@@ -391,4 +400,8 @@ const struct coap_stats *coap_stats(const struct coap_server *s) {
 
 uint32_t coap_pending(const struct coap_server *s) {
 	return s->pending.used;
+}
+
+struct coap_waiting coap_waiting(const struct coap_server *s) {
+	return s->waiting;
 }

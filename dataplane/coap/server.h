@@ -104,3 +104,10 @@ uint64_t coap_poll(struct coap_server *s, uint64_t now_ns);
 
 const struct coap_stats *coap_stats(const struct coap_server *s);
 uint32_t coap_pending(const struct coap_server *s); // gauge: requests and responses in progress
+
+// Of those: what still waits for somebody else.
+struct coap_waiting {
+	uint32_t requests; // handed to the pipeline, without a verdict
+	uint32_t answers; // separate ones, sent at least once, not acknowledged by their client
+};
+struct coap_waiting coap_waiting(const struct coap_server *s);

@@ -35,6 +35,7 @@ struct coap_server {
 	uint32_t ahead_count, ahead_next;
 	struct exchange_table exchanges;
 	struct pending_table pending;
+	struct coap_waiting waiting;
 	struct uploads uploads;
 	uint64_t ack_delay_ns;
 	uint32_t max_age_s;

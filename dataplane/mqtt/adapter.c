@@ -430,6 +430,10 @@ bool mqtt_adapter_idle(struct mqtt_adapter *a, bool leaving) {
 	return none;
 }
 
+uint32_t mqtt_adapter_unsettled(const struct mqtt_adapter *a) {
+	return mqtt_unsettled(a->mqtt);
+}
+
 const struct mqtt_stats *mqtt_adapter_stats(struct mqtt_adapter *a) {
 	return mqtt_server_stats(a->mqtt);
 }

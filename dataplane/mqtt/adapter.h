@@ -74,6 +74,7 @@ void mqtt_adapter_cut(struct mqtt_adapter *a, uint32_t session, uint64_t epoch);
 void mqtt_adapter_done(void *adapter, uint32_t token, const struct verdict *v);
 // No message waits for an answer. With `leaving` connections are then ended as well, in slices.
 bool mqtt_adapter_idle(struct mqtt_adapter *a, bool leaving);
+uint32_t mqtt_adapter_unsettled(const struct mqtt_adapter *a); // messages that do
 
 const struct mqtt_stats *mqtt_adapter_stats(struct mqtt_adapter *a);
 void mqtt_adapter_memory(const struct mqtt_adapter *a, struct memory_account *out); // its parts

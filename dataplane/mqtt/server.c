@@ -366,13 +366,25 @@ bool mqtt_shutdown(struct mqtt_server *m, uint32_t budget) {
 	return m->stats.connections == 0;
 }
 
+static bool unsettled(const struct mqtt_server *m, uint32_t f) {
+	const struct flight *fl = mqtt_pool_at(&m->flights, f);
+
+	return fl->state == FLIGHT_SENT || fl->state == FLIGHT_PARKED;
+}
+
 bool mqtt_idle(const struct mqtt_server *m) {
-	for (uint32_t f = 0; f < m->flights.top; f++) {
-		const struct flight *fl = mqtt_pool_at(&m->flights, f);
-		if (fl->state == FLIGHT_SENT || fl->state == FLIGHT_PARKED)
+	for (uint32_t f = 0; f < m->flights.top; f++)
+		if (unsettled(m, f))
 			return false;
-	}
 	return true;
+}
+
+uint32_t mqtt_unsettled(const struct mqtt_server *m) {
+	uint32_t n = 0;
+
+	for (uint32_t f = 0; f < m->flights.top; f++)
+		n += unsettled(m, f);
+	return n;
 }
 
 const struct mqtt_stats *mqtt_server_stats(struct mqtt_server *m) {

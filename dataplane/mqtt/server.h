@@ -323,6 +323,7 @@ uint32_t mqtt_walk(
 
 // No message of ours waits for a verdict or for room.
 bool mqtt_idle(const struct mqtt_server *m);
+uint32_t mqtt_unsettled(const struct mqtt_server *m); // how many do; looks at all of them
 
 const struct mqtt_stats *mqtt_server_stats(struct mqtt_server *m);
 

@@ -294,6 +294,30 @@ static void rfc7252_4_2_retransmission_ends_after_four(void **) {
 	assert_int_equal(coap_pending(server), 0);
 }
 
+// What a drain has to wait for: verdicts, and not clients that have gone.
+static void answers_wait_for_clients_and_requests_for_verdicts(void **) {
+	send((struct request) {.type = COAP_CON, .mid = 7, POST_ENV});
+	send((struct request) {.type = COAP_CON, .mid = 8, POST_ENV});
+	send((struct request) {.type = COAP_NON, .mid = 9, POST_ENV});
+	assert_int_equal(coap_waiting(server).requests, 3);
+	advance(600 * MS);
+	verdict(0, OUTCOME_ACKED);
+	verdict(2, OUTCOME_ACKED);
+	assert_int_equal(coap_waiting(server).requests, 1);
+	assert_int_equal(coap_waiting(server).answers, 1);
+	assert_int_equal(coap_pending(server), 2);
+	verdict(1, OUTCOME_REFUSED);
+	assert_int_equal(coap_waiting(server).requests, 0);
+	assert_int_equal(coap_waiting(server).answers, 2);
+	uint16_t mid = reply(seen.sent_count - 1).mid;
+	uint8_t ack[4] = {0x60, 0, (uint8_t)(mid >> 8), (uint8_t)mid};
+	input(ack, 4, false);
+	assert_int_equal(coap_waiting(server).answers, 1);
+	advance(100 * S);
+	assert_int_equal(coap_waiting(server).answers, 0);
+	assert_int_equal(coap_pending(server), 0);
+}
+
 static void rfc7252_4_2_reset_ends_retransmission(void **) {
 	send((struct request) {.type = COAP_CON, POST_ENV});
 	advance(600 * MS);
@@ -820,6 +844,7 @@ int main(void) {
 		TEST(rfc7252_5_2_3_non_confirmable),
 		TEST(rfc7252_5_2_2_separate_response_until_it_is_acknowledged),
 		TEST(rfc7252_4_2_retransmission_ends_after_four),
+		TEST(answers_wait_for_clients_and_requests_for_verdicts),
 		TEST(rfc7252_4_2_reset_ends_retransmission),
 		TEST(separate_no_answers_5_03_in_time),
 		TEST(rfc7252_4_5_copies_of_a_confirmable_message),
