@@ -19,6 +19,9 @@ static uint8_t column_name(struct sqlite3_stmt *q, int column, char out[CHANNEL_
 	return (uint8_t)n;
 }
 
+#define DEVICE_COLUMNS                                                                             \
+	"SELECT id,name,state,records_per_s,bytes_per_s,connections,claims,profile,label_set "
+
 int registry_devices_since(
 	struct registry *r,
 	uint64_t since,
@@ -32,19 +35,14 @@ int registry_devices_since(
 	struct sqlite3_stmt *q = since == 0
 		? sql_begin(
 			  &r->sql,
-			  "SELECT "
-			  "id,name,state,records_per_s,bytes_per_s,connections,claims,profile,"
-			  "label_set "
-			  "FROM devices WHERE id>? ORDER BY id LIMIT ?",
+			  DEVICE_COLUMNS "FROM devices WHERE id>? ORDER BY id LIMIT ?",
 			  "ii",
 			  *cursor,
 			  (int64_t)max
 		  )
 		: sql_begin(
 			  &r->sql,
-			  "SELECT "
-			  "id,name,state,records_per_s,bytes_per_s,connections,claims,profile,"
-			  "label_set "
+			  DEVICE_COLUMNS
 			  "FROM devices INDEXED BY devices_version WHERE version>? AND id>? "
 			  "ORDER BY id LIMIT ?",
 			  "iii",

@@ -366,6 +366,19 @@ credential_touch(struct registry *r, const char *name, int64_t *device, int64_t 
 	return ret < 0 ? ret : registry_bump(r, version);
 }
 
+#define CREDENTIAL_NAME 96
+
+// As the audit log tells of it: everything but the secret.
+static void credential_name(enum credential_kind kind, uint8_t number, char out[CREDENTIAL_NAME]) {
+	snprintf(
+		out,
+		CREDENTIAL_NAME,
+		"{\"kind\":\"%s\",\"number\":%u}",
+		credential_kind_label(kind),
+		number
+	);
+}
+
 int registry_credential_set(
 	struct registry *r,
 	const struct author *by,
@@ -377,7 +390,7 @@ int registry_credential_set(
 	int64_t until_s
 ) {
 	int64_t device = 0, version = 0;
-	char after[96];
+	char after[CREDENTIAL_NAME];
 	int ret = sql_transaction(&r->sql);
 
 	if (ret < 0)
@@ -396,15 +409,10 @@ int registry_credential_set(
 				registry_now(),
 				until_s,
 				version);
-	snprintf(
-		after,
-		sizeof(after),
-		"{\"kind\":\"%s\",\"number\":%u}",
-		credential_kind_label(kind),
-		number
-	);
-	if (ret >= 0)
+	if (ret >= 0) {
+		credential_name(kind, number, after);
 		ret = audit_append(&r->sql, by, "device.credential", name, NULL, after);
+	}
 	return sql_finish(&r->sql, ret < 0 ? ret : 0);
 }
 
@@ -416,7 +424,7 @@ int registry_credential_remove(
 	uint8_t number
 ) {
 	int64_t device = 0, version = 0;
-	char before[96];
+	char before[CREDENTIAL_NAME];
 	int ret = sql_transaction(&r->sql);
 
 	if (ret < 0)
@@ -437,14 +445,9 @@ int registry_credential_remove(
 		ret = sql_run(
 			&r->sql, "UPDATE devices SET version=? WHERE id=?", "ii", version, device
 		);
-	snprintf(
-		before,
-		sizeof(before),
-		"{\"kind\":\"%s\",\"number\":%u}",
-		credential_kind_label(kind),
-		number
-	);
-	if (ret > 0)
+	if (ret > 0) {
+		credential_name(kind, number, before);
 		ret = audit_append(&r->sql, by, "device.credential-remove", name, before, NULL);
+	}
 	return sql_finish(&r->sql, ret < 0 ? ret : 0);
 }

@@ -8,19 +8,8 @@
 . "$(dirname "$0")/../support/lab.sh"
 IMPAIR=$BUILD/tests/support/impair
 
-quiet() {
-	ethtool -K "$1" tx off tso off gso off gro off >/dev/null 2>&1 || true
-	[ ! -e "/proc/sys/net/ipv6/conf/$1" ] || echo 1 >"/proc/sys/net/ipv6/conf/$1/disable_ipv6"
-	ip link set "$1" up
-}
-
-lab_pair imp0 sld0
-ip -n dev addr add 10.77.0.2/24 dev sld0
-ip -n dev addr add fd77::2/64 dev sld0 nodad
-ip link add slu0 numrxqueues 1 numtxqueues 1 type veth peer name imp1 numrxqueues 1 numtxqueues 1
-quiet slu0
-quiet imp0
-quiet imp1
+lab_network imp0
+lab_wire slu0 imp1
 lab_config "\$a net: {fragment_timeout: 1s}"
 lab_kafka
 lab_sluiced

@@ -100,26 +100,24 @@ check_whole() {
 	"$SLUICED" check --config "$RUN/sluice.yaml" >/dev/null || fail "after $1 the file is broken"
 	"$ctl" config show "$("$ctl" config show --json | jq .version)" | cmp - "$RUN/sluice.yaml" || fail "after $1 history and file differ"
 }
+kill_while_applying() { # PID DELAY
+	"$ctl" config set net.icmp_rate "$((RANDOM % 900 + 100))" >"$RUN/said" 2>&1 &
+	local applying=$!
+	sleep "$2"
+	kill -9 "$1"
+	wait "$1" 2>/dev/null || true
+	wait "$applying" || true
+}
 for delay in 0 0.004 0.01 0.02 0.05; do
 	before=$(told)
-	"$ctl" config set net.icmp_rate "$((RANDOM % 900 + 100))" >"$RUN/said" 2>&1 &
-	applying=$!
-	sleep "$delay"
-	kill -9 "$SLUICED_PID"
-	wait "$SLUICED_PID" 2>/dev/null || true
-	wait "$applying" || true
+	kill_while_applying "$SLUICED_PID" "$delay"
 	lab_sluiced
 	check_whole "kill -9 of sluiced $delay s into it"
 	wait_for 15 told_more "$before" || fail "no traffic after a restart of sluiced"
 done
 for delay in 0 0.004 0.01 0.02 0.05; do
 	before=$(told)
-	"$ctl" config set net.icmp_rate "$((RANDOM % 900 + 100))" >"$RUN/said" 2>&1 &
-	applying=$!
-	sleep "$delay"
-	kill -9 "$CONTROLD_PID"
-	wait "$CONTROLD_PID" 2>/dev/null || true
-	wait "$applying" || true
+	kill_while_applying "$CONTROLD_PID" "$delay"
 	lab_controld
 	check_whole "kill -9 of sluice-controld $delay s into it"
 	wait_for 5 told_more "$before" || fail "traffic stopped for sluice-controld"

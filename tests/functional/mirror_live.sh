@@ -9,21 +9,10 @@
 #                                                       span ~~~~ slu0 [sluiced, role: mirror]
 . "$(dirname "$0")/../support/lab.sh"
 
-plug() { # a veth pair in this namespace: no offloads, no IPv6 of its own
-	ip link add "$1" numrxqueues 1 numtxqueues 1 type veth peer name "$2" numrxqueues 1 numtxqueues 1
-	local end
-	for end in "$1" "$2"; do
-		ethtool -K "$end" tx off tso off gso off gro off >/dev/null 2>&1 || true
-		echo 1 >"/proc/sys/net/ipv6/conf/$end/disable_ipv6"
-		ip link set "$end" up
-	done
-}
-lab_pair imp0 sld0
-ip -n dev addr add 10.77.0.2/24 dev sld0
-ip -n dev addr add fd77::2/64 dev sld0 nodad
-plug imp1 hub0
-plug hub1 brk0
-plug slu0 span
+lab_network imp0
+lab_wire imp1 hub0
+lab_wire hub1 brk0
+lab_wire slu0 span
 ip netns add broker
 ip link set brk0 netns broker
 ip netns exec broker sysctl -q -w net.ipv6.conf.brk0.disable_ipv6=0

@@ -27,26 +27,15 @@ else
 	echo "$BROKERS" >"$RUN/kafka"
 fi
 
-quiet() {
-	ethtool -K "$1" tx off tso off gso off gro off >/dev/null 2>&1 || true
-	[ ! -e "/proc/sys/net/ipv6/conf/$1" ] || echo 1 >"/proc/sys/net/ipv6/conf/$1/disable_ipv6"
-	ip link set "$1" up
-}
-
-lab_pair imp0 sld0
-ip -n dev addr add 10.77.0.2/24 dev sld0
-ip -n dev addr add fd77::2/64 dev sld0 nodad
-ip link add slu0 numrxqueues 1 numtxqueues 1 type veth peer name imp1 numrxqueues 1 numtxqueues 1
-quiet slu0
-quiet imp0
-quiet imp1
+lab_network imp0
+lab_wire slu0 imp1
 
 begin() { # DEVICE MTU FAR_END
 	lab_config "s/brokers: embedded.*/brokers: $brokers/" "s/net_af_xdp0,iface=slu0/$1/" "/^  - name: lan/a\\    mtu: $2"
 	lab_sluiced
 	ip link set "$3" mtu "$2"
 	ip link set imp0 mtu "$2"
-	[ "$3" = imp1 ] || quiet "$3"
+	[ "$3" = imp1 ] || lab_quiet "$3"
 	rm -f "$RUN/impair"
 	"$IMPAIR" --seed 1883 --loss 5 --reorder 25 --reorder-ms 2 --duplicate 1 --corrupt 0.1 imp0 "$3" >"$RUN/impair" &
 	impair=$!

@@ -6,7 +6,8 @@
 #   [netns dev] sld0 10.77.0.2/24 ~~~~ slu0 [sluiced] 10.77.0.1/24
 #               fd77::2/64                            fd77::1/64
 #
-#   lab_network              the drawing above (more pairs: lab_pair HOST DEVICE); QUEUES queues each way
+#   lab_network [HOST]       the drawing above (more pairs: lab_pair HOST DEVICE); QUEUES queues each way;
+#                            lab_wire ONE OTHER: a pair that stays in this namespace
 #   lab_config SED...        $RUN/sluice.yaml from config/sluice.yaml through these sed expressions
 #   lab_yaml ARG... <<'PY'   the same, changed by a program to which it is the dictionary `c`
 #   lab_kafka                embedded Kafka; lab_sluiced: the data plane; both wait until ready
@@ -43,8 +44,21 @@ lab_pair() {
 	ip -n dev link set "$device" up
 }
 
+# Frames as they are, and none but those of a test.
+lab_quiet() { # INTERFACE
+	ethtool -K "$1" tx off tso off gso off gro off >/dev/null 2>&1 || true
+	[ ! -e "/proc/sys/net/ipv6/conf/$1" ] || echo 1 >"/proc/sys/net/ipv6/conf/$1/disable_ipv6"
+	ip link set "$1" up
+}
+
+lab_wire() { # INTERFACE INTERFACE
+	ip link add "$1" numrxqueues 1 numtxqueues 1 type veth peer name "$2" numrxqueues 1 numtxqueues 1
+	lab_quiet "$1"
+	lab_quiet "$2"
+}
+
 lab_network() {
-	lab_pair slu0 sld0
+	lab_pair "${1:-slu0}" sld0
 	ip -n dev addr add 10.77.0.2/24 dev sld0
 	ip -n dev addr add fd77::2/64 dev sld0 nodad
 }

@@ -1,59 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // The map's steps that ask what the registry says of a record's device.
-#include "config/config.h"
 #include "parsers/labels.h"
-#include "pipelines/decode.h"
-#include "pipelines/map.h"
+#include "tests/unit/pipelines/map_rig.h"
 
-#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
-
-static struct burst burst;
-static struct payload_decoder *decoder;
-
-static int setup(void **) {
-	decoder = payload_decoder_init(aligned_alloc(64, payload_decoder_size()));
-	return 0;
-}
-
-static int teardown(void **) {
-	free(decoder);
-	return 0;
-}
-
-// A configuration whose only profile has this program.
-static struct config *program(const char *map) {
-	struct config_error errors[4];
-	struct config *c = NULL;
-	char text[16384];
-	uint32_t count;
-
-	snprintf(
-		text,
-		sizeof(text),
-		"lab: yes\n"
-		"ports: [{name: w, devices: d, interfaces: [{addresses: [10.0.0.1/24]}]}]\n"
-		"topics: [{name: dead-letter}]\n"
-		"routes: [{name: r, topic: dead-letter}]\n"
-		"kafka: {brokers: 'k:1'}\n"
-		"profiles: [{name: p, route: r, device: {from: path, segment: 1}, map: [\n%s]}]\n",
-		map
-	);
-	int ret = config_load_text("/x/y.yaml", text, strlen(text), &c, errors, 4, &count);
-	for (uint32_t i = 0; i < count; i++)
-		print_error("%u: %s\n", errors[i].line, errors[i].text);
-	if (ret != 0)
-		print_error("%s", text);
-	assert_int_equal(ret, 0);
-	return c;
-}
 
 static uint8_t label_room[LABELS_BYTES_MAX];
 static struct device_facts facts;
@@ -68,37 +24,12 @@ static const struct authority registry = {.facts_of = facts_of};
 
 static const struct record *
 run(const struct config *c, const char *payload, const struct authority *a) {
-	burst.item_count = 1;
-	burst.items[0] = (struct item) {
-		.m =
-			{
-				.profile = &c->profiles[0],
-				.format = PAYLOAD_JSON,
-				.path = VIEW_LITERAL("plant/dev-1/temp"),
-				.payload = view_of(payload, (uint32_t)strlen(payload)),
-				.token = TOKEN_NONE,
-			},
-	};
-	assert_int_equal(decode_burst(decoder, &burst, 0), 1);
-	assert_int_equal(burst.items[0].state, ITEM_GOING);
-	map_burst(&burst, 0, 1, a);
-	return &burst.records[0];
-}
-
-// "x=1 s=basel": fields here are texts and integers.
-static void record_print(char *out, size_t size, const struct record *rec) {
-	FILE *f = fmemopen(out, size, "w");
-
-	assert_non_null(f);
-	for (uint16_t i = 0; i < rec->field_count; i++) {
-		const struct field *e = &burst.readings.fields[rec->first_field + i];
-		fprintf(f, "%s%.*s=", i > 0 ? " " : "", (int)e->name.len, (const char *)e->name.p);
-		if (e->v.kind == VALUE_STRING)
-			fprintf(f, "'%.*s'", (int)e->v.s.len, (const char *)e->v.s.p);
-		else
-			fprintf(f, "%" PRId64, e->v.i);
-	}
-	fclose(f);
+	rig_burst.item_count = 1;
+	rig_burst.items[0] = (struct item) {.m = rig_message(c, PAYLOAD_JSON, payload)};
+	assert_int_equal(decode_burst(rig_decoder, &rig_burst, 0), 1);
+	assert_int_equal(rig_burst.items[0].state, ITEM_GOING);
+	map_burst(&rig_burst, 0, 1, a);
+	return &rig_burst.records[0];
 }
 
 static void labels_become_fields(void **) {
@@ -130,12 +61,12 @@ static void labels_become_fields(void **) {
 	));
 	facts = (struct device_facts) {.profile = VIEW_LITERAL("meter"), .labels = set};
 	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++) {
-		struct config *c = program(list[i].map);
-		record_print(text, sizeof(text), run(c, "{\"x\":1}", &registry));
+		struct config *c = rig_program(list[i].map);
+		rig_record_print(text, sizeof(text), run(c, "{\"x\":1}", &registry));
 		if (strcmp(text, list[i].fields) != 0)
 			fail_msg("%s: %s, not %s", list[i].map, text, list[i].fields);
 		// Without a registry there are none.
-		record_print(text, sizeof(text), run(c, "{\"x\":1}", NULL));
+		rig_record_print(text, sizeof(text), run(c, "{\"x\":1}", NULL));
 		assert_null(strstr(text, "basel"));
 		config_free(c);
 	}
@@ -159,11 +90,11 @@ static void the_longest_label_has_room(void **) {
 			i,
 			i
 		);
-	struct config *c = program(map);
+	struct config *c = rig_program(map);
 	const struct record *rec = run(c, "{\"x\":1}", &registry);
 	assert_int_equal(rec->field_count, 81);
 	for (uint16_t i = 1; i < 81; i++) {
-		struct view s = burst.readings.fields[rec->first_field + i].v.s;
+		struct view s = rig_burst.readings.fields[rec->first_field + i].v.s;
 		assert_int_equal(s.len, LABEL_VALUE_MAX);
 		assert_memory_equal(s.p + s.len - 7, "**vvvvv", 7);
 	}
@@ -171,16 +102,16 @@ static void the_longest_label_has_room(void **) {
 }
 
 static void only_programs_that_need_it_ask(void **) {
-	struct config *c = program("{op: add, field: s, attribute: device}");
+	struct config *c = rig_program("{op: add, field: s, attribute: device}");
 
 	asked = 0;
 	(void)run(c, "{\"x\":1}", &registry);
 	assert_int_equal(asked, 0);
 	config_free(c);
-	c = program("{op: add, field: s, label: site}");
+	c = rig_program("{op: add, field: s, label: site}");
 	(void)run(c, "[{\"x\":1},{\"x\":2},{\"x\":3}]", &registry);
 	assert_int_equal(asked, 1); // three records of one device
-	assert_int_equal(burst.items[0].record_count, 3);
+	assert_int_equal(rig_burst.items[0].record_count, 3);
 	config_free(c);
 }
 
@@ -190,5 +121,5 @@ int main(void) {
 		cmocka_unit_test(the_longest_label_has_room),
 		cmocka_unit_test(only_programs_that_need_it_ask),
 	};
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, rig_setup, rig_teardown);
 }
