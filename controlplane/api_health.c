@@ -94,9 +94,10 @@ problem(json_t *list, bool is, const char *what_to_do, const char *format, ...) 
 
 static void data_plane_problems(struct control *c, json_t *list) {
 	const struct link_state *s = link_state(c->link);
-	uint64_t balanced = 1;
+	uint64_t balanced = 1, waiting = 0;
 
 	(void)data_plane_counter(c, "ledger_balanced", &balanced);
+	(void)data_plane_counter(c, "waiting_for_topics", &waiting);
 	problem(list,
 		!s->connected,
 		"start sluiced; devices keep the last registry and configuration",
@@ -105,6 +106,10 @@ static void data_plane_problems(struct control *c, json_t *list) {
 		s->connected && s->registry_version < registry_version(c->registry),
 		"wait a second; if it stays, see the log of sluiced",
 		"the data plane does not have the last registry change yet");
+	problem(list,
+		s->connected && waiting != 0,
+		"`sluicectl topic check` names them, `sluicectl topic create` makes them",
+		"sluiced waits for topics that Kafka does not have: no device is answered");
 	problem(list,
 		s->connected && balanced == 0,
 		"`sluicectl top --count 1` and the log of sluiced name the equation",

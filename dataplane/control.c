@@ -164,13 +164,25 @@ struct memory_use control_memory(const struct control *c) {
 				    device_table_count(c->table)};
 }
 
-static void disconnect(struct control *c) {
-	if (c->greeted)
-		log_notice("control plane gone: devices and configuration stay as they are");
+static void hang_up(struct control *c) {
 	close(c->fd);
 	c->fd = -1;
 	c->greeted = false;
 	control_flows_disconnected(c);
+}
+
+static void disconnect(struct control *c) {
+	if (c->greeted)
+		log_notice("control plane gone: devices and configuration stay as they are");
+	hang_up(c);
+}
+
+void control_waits(struct control *c, const char *why) {
+	if (why == nullptr && c->waits != nullptr && c->fd >= 0) {
+		hang_up(c);
+		c->connect_due_ns = 0;
+	}
+	c->waits = why;
 }
 
 bool control_send(
@@ -233,7 +245,34 @@ static void take_hello(struct control *c, const struct channel_hello *h) {
 	);
 }
 
+// True: only workers could do it, and they do not run yet.
+static bool turned_away(struct control *c, const struct channel_message *m) {
+	uint64_t seq = m->header->seq;
+
+	if (c->waits == nullptr)
+		return false;
+	switch (m->type) {
+	case CHANNEL_FLOW_LIST:
+		control_send(c, CHANNEL_FLOWS, 0, CHANNEL_FLAG_LAST, seq);
+		return true;
+	case CHANNEL_FLOW_ACTION:
+		control_ack(c, seq, m->type, 0, 0, "done");
+		return true;
+	case CHANNEL_GENERATION: // the next start reads the files
+		control_ack(c, seq, m->type, -ENOTCONN, 0, "%s", c->waits);
+		return true;
+	case CHANNEL_LETTERS:
+	case CHANNEL_WHY:
+		control_ack(c, seq, m->type, -EBUSY, 0, "%s", c->waits);
+		return true;
+	default:
+		return false;
+	}
+}
+
 static void message_take(struct control *c, const struct channel_message *m) {
+	if (turned_away(c, m))
+		return;
 	switch (m->type) {
 	case CHANNEL_HELLO:
 		c->whole = false;
@@ -360,6 +399,8 @@ void control_turn(
 	if (c->greeted && now_ns >= c->report_due_ns) {
 		c->report_due_ns = now_ns + REPORT_NS;
 		control_report(c);
+		if (c->waits != nullptr)
+			control_waits_send(c);
 	}
 	if (c->greeted && fresh)
 		control_counters_send(c, s, balanced);

@@ -57,6 +57,10 @@ void control_errand(
 );
 // Who answers `why`: one box per worker, which must outlive the control.
 void control_why(struct control *c, struct why_box *boxes);
+// Before the workers run: `why` they do not yet, a literal. Registry and topics are served; what
+// only workers could answer is told why not. nullptr: they will run now; the control plane is
+// greeted anew, so that it says again what was not taken.
+void control_waits(struct control *c, const char *why);
 // A file is on its way to the workers, or an answer is being made: the next turn should come soon.
 bool control_loading(const struct control *c);
 

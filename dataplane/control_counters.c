@@ -90,10 +90,16 @@ static void put_memory(struct counter_list *l, const struct status *s) {
 	}
 }
 
+void counters_waiting(struct counter_list *l) {
+	put(l, 1, true, "ledger_balanced");
+	put(l, 1, true, "waiting_for_topics");
+}
+
 void counters_list(struct counter_list *l, const struct status *s, bool balanced) {
 	const struct ledger_derived *d = &s->sum.derived;
 
 	put(l, balanced, true, "ledger_balanced");
+	put(l, 0, true, "waiting_for_topics");
 	put(l, s->uptime_ns / 1000000000u, true, "uptime_seconds");
 	put_frames(l, &s->sum.frames);
 	for (enum transport t = 0; t < TRANSPORT_COUNT; t++) {

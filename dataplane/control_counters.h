@@ -20,6 +20,8 @@ struct counter_list {
 	uint32_t count;
 };
 
+// All there is before the workers run: nothing has been counted.
+void counters_waiting(struct counter_list *l);
 void counters_list(struct counter_list *l, const struct status *s, bool balanced);
 // Of the signatures that have hit, the first COUNTERS_SIGNATURES_MAX; `s` may be NULL.
 #define COUNTERS_SIGNATURES_MAX 256

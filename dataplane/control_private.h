@@ -77,6 +77,7 @@ struct control {
 	char secrets_path[300];
 	int fd;
 	bool greeted;
+	const char *waits; // why the workers do not run yet, nullptr: they do
 	uint64_t seq;
 	uint64_t connect_due_ns, report_due_ns;
 	struct quiet_timer snapshot;
@@ -202,4 +203,5 @@ void control_flows_disconnected(struct control *c);
 // --- control_reports.c
 
 void control_report(struct control *c); // events
+void control_waits_send(struct control *c); // instead of counters
 void control_counters_send(struct control *c, const struct status *s, bool balanced);

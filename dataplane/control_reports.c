@@ -80,6 +80,16 @@ void control_report(struct control *c) {
 		control_send(c, CHANNEL_EVENTS, b.count, 0, ++c->seq);
 }
 
+void control_waits_send(struct control *c) {
+	struct counter_list list = {
+		.out = control_element(c), .room = channel_room(CHANNEL_COUNTERS)
+	};
+	uint16_t flags = CHANNEL_FLAG_FIRST | CHANNEL_FLAG_LAST;
+
+	counters_waiting(&list);
+	control_send(c, CHANNEL_COUNTERS, (uint16_t)list.count, flags, ++c->seq);
+}
+
 void control_counters_send(struct control *c, const struct status *s, bool balanced) {
 	struct counter_list list = {
 		.out = control_element(c), .room = channel_room(CHANNEL_COUNTERS)

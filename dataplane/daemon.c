@@ -42,6 +42,9 @@
 #define LOG_SUBSYSTEM "sluiced"
 #define CONFIG_ERRORS_MAX 32
 #define TOPICS_RESOLVE_MS 15000
+#define TOPICS_EVERY_NS 2000000000ull // between two looks for a topic that is missing
+#define NOTIFY_WAITS                                                                               \
+	"EXTEND_TIMEOUT_USEC=60000000\nSTATUS=waiting for topics that Kafka does not have"
 #define MARKS_EVERY_MS 20 // how soon a device that runs ahead gets its next replay mark
 #define SUPERVISE_MS 250
 #define LOADING_EVERY_MS 1 // while workers take over a new generation
@@ -311,6 +314,37 @@ static int signatures_start(struct daemon *d, char *why, size_t why_len) {
 	return ret;
 }
 
+static bool wait_for_work(struct daemon *d, int timeout_ms);
+
+// A topic that Kafka does not have is waited for: ports are open, but no worker runs and no device
+// is answered. Meanwhile the control plane is served, so that an operator can make the topic with
+// us. -ECANCELED: told to stop.
+static int topics_wait(struct daemon *d, char *why, size_t why_len) {
+	static const char waits[] = "sluiced waits for its topics";
+	char said[512] = "";
+	uint64_t due_ns = 0;
+
+	for (;;) {
+		uint64_t now_ns = clock_now_ns(&d->clock);
+		if (now_ns >= due_ns && !control_loading(d->control)) {
+			int ret = kafka_topics_resolve(d->config, TOPICS_RESOLVE_MS, why, why_len);
+			if (ret != -ENOENT) {
+				control_waits(d->control, nullptr);
+				return ret;
+			}
+			if (strcmp(said, why) != 0)
+				log_warn("waiting: %s", why);
+			snprintf(said, sizeof(said), "%s", why);
+			control_waits(d->control, waits);
+			notify_send(NOTIFY_WAITS);
+			due_ns = clock_now_ns(&d->clock) + TOPICS_EVERY_NS;
+		}
+		if (wait_for_work(d, control_loading(d->control) ? LOADING_EVERY_MS : SUPERVISE_MS))
+			return -ECANCELED;
+		control_turn(d->control, d->status, true, false, clock_now_ns(&d->clock));
+	}
+}
+
 static int start(struct daemon *d, char *why, size_t why_len) {
 	struct config *c = d->config;
 	cpu_set_t housekeeping;
@@ -340,7 +374,7 @@ static int start(struct daemon *d, char *why, size_t why_len) {
 	if (ret == 0)
 		ret = privileges_drop(c, why, why_len);
 	if (ret == 0)
-		ret = kafka_topics_resolve(c, TOPICS_RESOLVE_MS, why, why_len);
+		ret = topics_wait(d, why, why_len);
 	if (ret == 0)
 		ret = egress_create(
 			c,
@@ -398,6 +432,8 @@ static bool stop_requested(struct daemon *d) {
 	while (read(d->signals, &info, sizeof(info)) == sizeof(info)) {
 		if (info.ssi_signo != SIGUSR1)
 			return true;
+		if (d->launched == 0)
+			continue; // nothing to show yet
 		status_update(d);
 		status_print(d->status, stderr);
 	}
@@ -559,11 +595,13 @@ int daemon_run(const char *config_path, unsigned for_s) {
 		return EXIT_STATUS_CONFIG;
 	d.worker_count = (uint16_t)d.config->dataplane.workers;
 	d.status = calloc(1, sizeof(*d.status));
-	if (d.status == nullptr || start(&d, why, sizeof(why)) != 0) {
-		log_error("%s", why[0] != '\0' ? why : "out of memory");
+	int ret = d.status != nullptr ? start(&d, why, sizeof(why)) : -ENOMEM;
+	if (ret != 0) {
+		if (ret != -ECANCELED)
+			log_error("%s", why[0] != '\0' ? why : "out of memory");
 		stop(&d);
 		destroy(&d);
-		return EXIT_STATUS_START;
+		return ret == -ECANCELED ? EXIT_STATUS_OK : EXIT_STATUS_START;
 	}
 	d.status->config = d.config;
 	d.status->epoch = d.shared.appliance_epoch;

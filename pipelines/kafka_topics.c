@@ -46,7 +46,7 @@ static int topic_judge(
 			why,
 			why_len,
 			"topic %s does not exist: create it with the partitions it shall keep "
-			"(kafka-topics.sh --create --topic %s --partitions N)",
+			"(sluicectl topic create %s --partitions N, or kafka-topics.sh --create)",
 			name,
 			name
 		);
@@ -143,6 +143,11 @@ static int topics_take(
 	char *why,
 	size_t why_len
 ) {
+	// What is not there comes first: it is asked for again until it is, and the rest is said
+	// then.
+	for (uint32_t t = 0; t < c->topic_count; t++)
+		if (facts[t].error != RD_KAFKA_RESP_ERR_NO_ERROR)
+			return topic_judge(c, c->topics[t].name, &facts[t], why, why_len);
 	for (uint32_t t = 0; t < c->topic_count; t++) {
 		struct config_topic *topic = &c->topics[t];
 		uint32_t pinned = partition_map_get(m, topic->name);

@@ -183,7 +183,7 @@ const struct command commands[] = {
 		.columns = {{"name", "TOPIC", 't'}, {"verdict", "VERDICT", 't'}, {"partitions", "PARTITIONS", 'n'}, {"pinned", "PINNED", 'n'}, {"replicas", "REPLICAS", 'n'}, {"min_insync_replicas", "MIN INSYNC", 'n'}, {"unclean_election", "UNCLEAN", 't'}, {"message_bytes_max", "MESSAGE", 'b'}, {"may_describe", "DESCRIBE", 't'}, {"may_write", "WRITE", 't'}, {"what_to_do", "WHAT TO DO", 't'}},
 		.examples = {"sluicectl topic check", "sluicectl topic check --json | jq '.topics[] | select(.verdict != \"fit\")'"}},
 	{"topic", "create", "NAME", "Create a topic in Kafka that is fit: replicated, min.insync.replicas 2, no unclean elections",
-		.detail = "sluiced asks Kafka as the user it writes with, so it has to run: before its first start use Kafka's own tools. Partitions are those of the configuration unless --partitions.",
+		.detail = "sluiced asks Kafka as the user it writes with, so it has to run: before its first start it waits for topics that are missing, and creates them. Partitions are those of the configuration unless --partitions.",
 		.method = "POST", .path = "/v1/topics",
 		.options = {{"partitions", NULL, "N", OPT_NUMBER, "Partitions (as configured)."}, {"replicas", NULL, "N", OPT_NUMBER, "Replicas of each (3)."}},
 		.examples = {"sluicectl topic create telemetry-2", "sluicectl topic create lab --partitions 4 --replicas 1"}},

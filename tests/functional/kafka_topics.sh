@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # `topic check` and `topic create` against a real Kafka: fit, weak, grown, denied and missing topics
 # are told apart, a topic is created as asked, what exists or is not allowed is said, the audit log
-# knows who did it.
+# knows who did it. On a Kafka that has not all topics yet sluiced waits, and creates them when asked.
 . "$(dirname "$0")/../support/kafka.sh"
 . "$(dirname "$0")/../support/lab.sh"
 verdict() { # TOPIC VERDICT [WORD]
@@ -21,13 +21,32 @@ refused() { # STATUS TEXT ARGS...
 
 kafka_start
 kafka_topic telemetry 4 min.insync.replicas=2
-kafka_topic dead-letter 1
 kafka_topic alerts 1 max.message.bytes=9000
 lab_network
 lab_config "s/brokers: embedded.*/brokers: $BROKERS/"
 lab_controld
-lab_sluiced
+
+# The first start: a topic is missing, and made while sluiced waits for it.
+touch "$RUN/sluiced.log"
+"$SLUICED" run --config "$RUN/sluice.yaml" >>"$RUN/sluiced.log" 2>&1 &
+SLUICED_PID=$!
+pids+=("$SLUICED_PID")
+waits() { { "$ctl" status --json || [ $? = 8 ]; } | jq -e '.problems[]|select(.problem|test("waits for topics"))' >/dev/null; }
+wait_for 20 waits || fail "it does not say that it waits: $("$ctl" status)"
+verdict dead-letter missing 'sluicectl topic create dead-letter' || fail "dead-letter is missing"
+"$ctl" device add early-1 || fail "no device while it waits"
+code=0
+"$ctl" dlq list >"$RUN/early" 2>&1 || code=$?
+[ $code != 0 ] || fail "dead letters without a worker: $(cat "$RUN/early")"
+grep -q 'waits for its topics' "$RUN/early" || fail "dlq list does not say why not: $(cat "$RUN/early")"
+"$ctl" flow list >/dev/null || fail "flows while it waits"
+kill -USR1 "$SLUICED_PID" # nothing to show yet
+[ ! -e "$RUN/status.json" ] || fail "it runs without a topic"
+"$ctl" topic create dead-letter --partitions 1 --replicas 1
+wait_for 20 sluiced_ready || fail "the topic is there, and sluiced does not run"
 wait_for 10 together || fail "the planes did not meet"
+waits && fail "it waits for nothing"
+"$ctl" device show early-1 >/dev/null || fail "the device that was added early"
 
 # One broker: each topic has one replica.
 code=0
@@ -49,7 +68,7 @@ refused 4 'exists' telemetry --replicas 1
 "$ctl" topic create made --partitions 6 --replicas 1 --json | jq -e '.partitions==6 and .replicas==1 and .min_insync_replicas==1' >/dev/null || fail "not created"
 kcat -b "$BROKERS" -L -t made | says 'with 6 partitions' || fail "Kafka does not have it: $(kcat -b "$BROKERS" -L -t made)"
 refused 4 'exists' made --partitions 6 --replicas 1
-"$ctl" audit list --json | jq -e '[.entries[]|select(.action=="topic create")]|length==1' >/dev/null || fail "audit: $("$ctl" audit list)"
+"$ctl" audit list --json | jq -e '[.entries[]|select(.action=="topic create")]|length==2' >/dev/null || fail "audit: $("$ctl" audit list)"
 
 # Denied: to write, and to create.
 "$BROKER" acl --add --allow-principal User:ANONYMOUS --operation Describe --operation DescribeConfigs --topic alerts --force
