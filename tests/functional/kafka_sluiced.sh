@@ -1,8 +1,8 @@
-#!/ usr / bin / env bash
-#SPDX - License - Identifier : Apache - 2.0
-#The whole appliance on a real Kafka that hangs for ten seconds and is killed and restarted : what a
-#CoAP client was told 2.04 for is there once, the consumer's proof holds for all traffic, the ledgers
-#balance, the flow resumes by itself, and the stop does not wait for a client that has gone.
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# The whole appliance on a real Kafka that hangs for ten seconds and is killed and restarted: what a
+# CoAP client was told 2.04 for is there once, the consumer's proof holds for all traffic, the ledgers
+# balance, the flow resumes by itself, and the stop does not wait for a client that has gone.
 . "$(dirname "$0")/../support/kafka.sh"
 . "$(dirname "$0")/../support/lab.sh"
 kafka_start
@@ -22,7 +22,7 @@ for n in range(4000):
     time.sleep(0.01)
 PY
 sender=$!
-#One device after the other posts once; who hears 2.04 is written down.
+# One device after the other posts once; who hears 2.04 is written down.
 (
 	set +e
 	for ((i = 0; i < 100000; i++)); do
@@ -35,12 +35,8 @@ sender=$!
 ) &
 poster=$!
 touch "$DIR/told"
-told() {
-	wc - l < "$DIR/told";
-}
-told_more_than() {
-	["$(told)" - gt "$1"];
-}
+told() { wc -l <"$DIR/told"; }
+told_more_than() { [ "$(told)" -gt "$1" ]; }
 
 wait_for 20 told_more_than 20 || fail "no 2.04 from a Kafka that is well"
 "$BROKER" pause
@@ -58,8 +54,7 @@ wait_for 60 told_more_than $((before + 5)) || fail "the flow did not resume afte
 wait "$sender"
 touch "$DIR/enough"
 wait "$poster"
-#A device that goes before its separate answer comes : the stop waits for the record,              \
-	not for the device.
+# A device that goes before its separate answer comes: the stop waits for the record, not for the device.
 "$BROKER" pause
 dev timeout 2 coap-client -v 6 -B 3 -m post -t application/json -e '{"gone":1}' "coap://10.77.0.1/t/gone/env" >/dev/null 2>&1 || true
 "$BROKER" resume
