@@ -40,7 +40,7 @@ session one dev-1-sub dev-1
 wait_for 10 connected one || fail "not connected: $(cat "$RUN/said.one")"
 wait_for 5 is dev-1 .seen.connected 1 || fail "connected: $(shown dev-1 .seen)"
 "$ctl" device suspend dev-1 --reason noisy >/dev/null
-wait_for 2 ended one 135 || fail "the session goes on: $(cat "$RUN/said.one")"
+wait_for 5 ended one 135 || fail "the session goes on: $(cat "$RUN/said.one")"
 publish dev-1 t/dev-1/env >"$RUN/out" && fail "a suspended device was let in"
 grep -qi 'not authorized\|not authorised' "$RUN/out" || fail "told: $(cat "$RUN/out")"
 wait_for 5 is dev-1 .refused.reason device-not-active || fail "no reason: $(shown dev-1 .)"
@@ -87,14 +87,14 @@ done
 
 # Dropped: ended by administrative action, and may come back.
 [ "$("$ctl" flow drop --device dev-4 --json | jq .dropped)" = 1 ] || fail "nothing dropped"
-wait_for 2 ended four 152 || fail "the session goes on: $(cat "$RUN/said.four")"
+wait_for 5 ended four 152 || fail "the session goes on: $(cat "$RUN/said.four")"
 publish dev-4 t/dev-4/env || fail "dropped, and refused for good"
 
 # A device blocked: ended, refused with Banned; allowed again.
 session five dev-5-sub dev-5
 wait_for 10 connected five || fail "not connected"
 "$ctl" flow block --device dev-5 --reason test --for 1h >/dev/null
-wait_for 2 ended five 152 || fail "the session goes on: $(cat "$RUN/said.five")"
+wait_for 5 ended five 152 || fail "the session goes on: $(cat "$RUN/said.five")"
 publish dev-5 t/dev-5/env >"$RUN/out" && fail "a blocked device was let in"
 grep -qi 'banned' "$RUN/out" || fail "told: $(cat "$RUN/out")"
 answers dev-5 env 'c:4\.03'
@@ -116,7 +116,7 @@ echo secret | "$ctl" device password reg-1 --password-file - >/dev/null
 session six reg-1-stay reg-1
 wait_for 10 connected six || fail "not connected"
 "$ctl" device credential-remove reg-1 password 0 >/dev/null
-wait_for 2 ended six 135 || fail "the session goes on without its password: $(cat "$RUN/said.six")"
+wait_for 5 ended six 135 || fail "the session goes on without its password: $(cat "$RUN/said.six")"
 publish reg-1 t/reg-1/env >/dev/null && fail "let in by a password that was taken away"
 echo secret | "$ctl" device password reg-1 --password-file - >/dev/null
 touch "$RUN/changed"

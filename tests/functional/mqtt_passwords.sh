@@ -56,7 +56,7 @@ wait_for 5 counted || fail "12 refusals: $(status .counters.mqtt_refused)"
 asked() { [ "$(status '.counters.mqtt["passwords-asked"] // 0')" = "$1" ]; }
 wait_for 5 asked 12 || fail "asked: $(status .counters.mqtt)"
 for i in $(seq 5); do publish pbkdf2 'correct horse' 5 $((100 + i)) || fail "not remembered"; done
-sleep 1.2
+lab_counted
 asked 12 || fail "a password that was right before was looked at again: $(status .counters.mqtt)"
 
 dev env PYTHONPATH="$TOP/tests/support" timeout 60 python3 - >"$RUN/acked" <<'PY' || fail "the clients, see above"

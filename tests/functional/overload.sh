@@ -28,7 +28,7 @@ sleep 1.5
 post 4 2 >/tmp/answer
 grep -q 'c:5\.03' /tmp/answer || fail "no 5.03 beyond the budget: $(cat /tmp/answer)"
 grep -qiE 'Max-Age:7' /tmp/answer || fail "5.03 without Max-Age: $(cat /tmp/answer)"
-sleep 1.1
+lab_counted
 [ "$(status .transports.udp.records.delivered)" = 0 ] || fail "delivered while Kafka is stopped"
 accepted=$(status .transports.udp.records.accepted)
 shed=$(status '.transports.udp.messages.shed | add')

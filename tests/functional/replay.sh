@@ -10,7 +10,7 @@ lab_sluiced
 
 dev tcpdump -i sld0 -w "$RUN/live.pcap" --immediate-mode -U >/dev/null 2>&1 &
 tcpdump=$!
-wait_for 5 test -s "$RUN/live.pcap"
+wait_for 5 test -s "$RUN/live.pcap" || fail "no tcpdump"
 dev python3 - <<'PY'
 import json, socket
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -23,7 +23,7 @@ PY
 dev coap-client -B 5 -m post -t application/json -e '{"temp":1}' coap://10.77.0.1/t/dev-c/env
 all() { [ "$(records telemetry | wc -l)" = 102 ]; }
 wait_for 10 all || fail "live: $(records telemetry | wc -l) records"
-sleep 0.3
+wait_for 10 lab_caught "$RUN/live.pcap" || fail "frames keep coming"
 kill -TERM "$tcpdump"
 wait "$tcpdump" || true
 lab_stop

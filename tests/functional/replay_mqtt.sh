@@ -20,7 +20,7 @@ wait_for 10 listening || fail "mosquitto: $(cat "$RUN/mosquitto.log")"
 
 dev tcpdump -i sld0 -s 0 -w "$RUN/mqtt.pcap" --immediate-mode -U tcp >/dev/null 2>&1 &
 tcpdump=$!
-wait_for 5 test -s "$RUN/mqtt.pcap"
+wait_for 5 test -s "$RUN/mqtt.pcap" || fail "no tcpdump"
 n=0
 for version in 31 311 5; do
 	for qos in 0 1 2; do
@@ -33,7 +33,7 @@ done
 seq 100 | sed 's/.*/{"n":&}/' | dev timeout 10 mosquitto_pub -h 10.77.0.9 -V 5 -q 1 -i many -t t/many/env -l
 printf '{"text":"%s"}' "$(head -c 20000 /dev/zero | tr '\0' x)" |
 	dev timeout 10 mosquitto_pub -h 10.77.0.9 -V 311 -q 1 -i big -t t/big/env -s
-sleep 0.5
+wait_for 10 lab_caught "$RUN/mqtt.pcap" || fail "frames keep coming"
 kill -TERM "$tcpdump"
 wait "$tcpdump" || true
 

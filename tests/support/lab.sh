@@ -13,6 +13,7 @@
 #   lab_kafka                embedded Kafka; lab_sluiced: the data plane; both wait until ready
 #   lab_controld OPTION...   the control plane, asked with "$ctl"; together: sluiced has what it has
 #   lab_saved                `touch "$RUN/changed"` behind a change: until sluiced has written it down
+#   status JQ, lab_counted   of status.json; until it knows what has happened so far
 #   send_json TEXT [FROM]    one datagram from the namespace to the listener of JSON
 #   dev CMD...               run a client in the namespace
 #   records TOPIC            what Kafka holds, one JSON record per line, checkpoints left out
@@ -140,6 +141,14 @@ s.bind((sys.argv[2], 0))
 s.sendto(sys.argv[1].encode(), ("10.77.0.1", 8095))' "$1" "${2:-0.0.0.0}"
 }
 
+# No frame for half a second: tcpdump has written all it saw.
+lab_caught() { # CAPTURE
+	local size
+	size=$(stat -c %s "$1")
+	sleep 0.5
+	[ "$(stat -c %s "$1")" = "$size" ]
+}
+
 brokers() {
 	cat "$RUN/kafka"
 }
@@ -150,6 +159,15 @@ kafka_values() {
 
 records() {
 	kafka_values "$1" | grep -v '"type":"checkpoint"' || true
+}
+
+# Until status.json says what was so when it was called, or later: it is made each second.
+lab_counted() {
+	local turn
+	for turn in begun made; do
+		touch "$RUN/$turn"
+		wait_for 10 test "$RUN/status.json" -nt "$RUN/$turn" || fail "status.json is not made any more"
+	done
 }
 
 status() {
