@@ -1,214 +1,57 @@
 // SPDX-License-Identifier: Apache-2.0
 // The Kafka sink against librdkafka's mock cluster, which answers with the errors it is told to.
-#include "config/config.h"
 #include "pipelines/kafka_properties.h"
 #include "pipelines/kafka_topics.h"
-#include "pipelines/sink.h"
-#include "tests/support/batch_maker.h"
-
-#include <librdkafka/rdkafka.h>
-#include <librdkafka/rdkafka_mock.h>
+#include "tests/unit/pipelines/sink_rig.h"
 
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
-#define PARTITIONS 4
-#define DEVICES 16
-#define BATCHES 8
-#define API_PRODUCE 0
-#define NS_PER_S 1000000000ull
-
-struct rig {
-	struct config_topic topic;
-	struct config config;
-	struct sink *sink;
-	struct batch *batch[BATCHES];
-	uint64_t made;
-	unsigned got; // entries with results
-};
-
-static rd_kafka_t *mock_handle;
-static rd_kafka_mock_cluster_t *mock;
-static char run_dir[] = "/tmp/sink-kafka-XXXXXX"; // with the mock's address, as embedded-kafka does
-static _Atomic(int64_t) wall_offset;
-static _Atomic(uint8_t) quality;
-
-static uint64_t now(void) {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
-}
-
-static void quiet(const rd_kafka_t *, int, const char *, const char *) {}
-
-static rd_kafka_conf_t *quiet_conf(void) {
-	rd_kafka_conf_t *conf = rd_kafka_conf_new();
-
-	rd_kafka_conf_set_log_cb(conf, quiet);
-	return conf;
-}
-
-static void address_write(const char *path, const char *address) {
-	FILE *f = fopen(path, "w");
-
-	assert_non_null(f);
-	fprintf(f, "%s\n", address);
-	fclose(f);
-}
-
 static int cluster_setup(void **) {
-	char text[256];
-
-	mock_handle = rd_kafka_new(RD_KAFKA_PRODUCER, quiet_conf(), text, sizeof(text));
-	mock = rd_kafka_mock_cluster_new(mock_handle, 1);
-	if (mock == NULL || mkdtemp(run_dir) == NULL)
-		return -1;
-	snprintf(text, sizeof(text), "%s/kafka", run_dir);
-	address_write(text, rd_kafka_mock_cluster_bootstraps(mock));
-	return 0;
+	return cluster_start(1);
 }
 
 static int cluster_teardown(void **) {
-	char path[64];
-
-	snprintf(path, sizeof(path), "%s/kafka", run_dir);
-	unlink(path);
-	rmdir(run_dir);
-	rd_kafka_mock_cluster_destroy(mock);
-	rd_kafka_destroy(mock_handle);
+	cluster_end();
 	return 0;
 }
 
-// A topic of its own for every test, and a sink for it.
-static struct rig *rig_make(const char *topic, uint32_t checkpoint_ms) {
-	struct rig *r = calloc(1, sizeof(*r));
-	char why[256] = "";
+struct records {
+	unsigned count;
+	uint64_t last[DEVICES]; // number of the device's last record, UINT64_MAX: none yet
+	uint64_t seq[PARTITIONS];
+};
 
-	rd_kafka_mock_topic_create(mock, topic, PARTITIONS, 1);
-	snprintf(r->topic.name, sizeof(r->topic.name), "%s", topic);
-	r->topic.partitions = PARTITIONS;
-	r->config = (struct config) {
-		.appliance = "test",
-		.topics = &r->topic,
-		.topic_count = 1,
-		.dataplane.workers = 1,
-		// The least a producer's queue can be (10,000 messages) is what this gives.
-		.egress = {.threads = 1, .batches = BATCHES, .checkpoint_ms = checkpoint_ms},
-		.kafka = {.accept_weak_topic = true, .brokers = "embedded"},
-	};
-	snprintf(r->config.run_dir, sizeof(r->config.run_dir), "%s", run_dir);
-	const struct sink_env env = {&r->config, 0, 7, &wall_offset, &quality};
-	if (sink_kafka_ops.create(&env, &r->sink, why, sizeof(why)) != 0)
-		fail_msg("%s", why);
-	return r;
-}
+static void record_check(void *owner, const rd_kafka_message_t *m) {
+	struct records *r = owner;
+	char json[4096];
 
-static void rig_end(struct rig *r) {
-	sink_kafka_ops.destroy(r->sink);
-	for (unsigned i = 0; i < BATCHES; i++)
-		batch_unmake(r->batch[i]);
-	free(r);
-}
-
-static struct batch *batch_next(struct rig *r, uint16_t index) {
-	r->batch[index] = batch_make(0, index, 2 << 20);
-	batch_open(r->batch[index], 0);
-	return r->batch[index];
-}
-
-// `count` more records, device by device, each device in one partition.
-static void records_make(struct rig *r, uint16_t index, unsigned count) {
-	struct batch *b = batch_next(r, index);
-
-	for (unsigned i = 0; i < count; i++, r->made++) {
-		char key[16];
-		snprintf(key, sizeof(key), "dev-%u", (unsigned)(r->made % DEVICES));
-		batch_record(b, key, r->made, (int32_t)(r->made % PARTITIONS), 120);
-	}
-}
-
-static void submit(struct rig *r, uint16_t index) {
-	assert_int_equal(sink_kafka_ops.submit(r->sink, r->batch[index], now()), 0);
-}
-
-// Until `count` entries in all have results. Fails after twenty seconds.
-static void wait_for(struct rig *r, unsigned count) {
-	uint64_t end = now() + 20 * NS_PER_S;
-	struct sink_done done[7]; // few, so that results wait for the next call
-
-	while (r->got < count && now() < end) {
-		unsigned n = sink_kafka_ops.poll(r->sink, now(), 1000, done, 7);
-		for (unsigned i = 0; i < n; i++)
-			r->got += done[i].count;
-	}
-	assert_int_equal(r->got, count);
-	struct sink_stats stats;
-	sink_kafka_ops.stats(r->sink, &stats);
-	assert_int_equal(stats.acknowledged + stats.refused, count);
-}
-
-static uint64_t number_in(const char *json, const char *name) {
-	const char *at = strstr(json, name);
-
-	return at != NULL ? strtoull(at + strlen(name), NULL, 10) : UINT64_MAX;
+	if (m->key == NULL)
+		return;
+	snprintf(json, sizeof(json), "%.*s", (int)m->len, (const char *)m->payload);
+	uint64_t n = number_in(json, "\"n\":");
+	uint64_t device = number_in(json, "\"dev-");
+	if (r->last[device] != UINT64_MAX && n <= r->last[device])
+		fail_msg("record %lu after %lu", n, r->last[device]);
+	r->last[device] = n;
+	assert_int_equal(number_in(json, "\"ledger_seq\":"), ++r->seq[m->partition]);
+	r->count++;
 }
 
 // Reads the whole topic: every device in order, ledger_seq from 1 without a gap in each partition.
 // Returns the number of records.
 static unsigned topic_check(const char *topic) {
-	uint64_t last[DEVICES], seq[PARTITIONS] = {0};
-	rd_kafka_conf_t *conf = quiet_conf();
-	unsigned records = 0, ends = 0;
-	char text[256];
+	struct records r = {0};
 
 	for (unsigned i = 0; i < DEVICES; i++)
-		last[i] = UINT64_MAX;
-	rd_kafka_conf_set(
-		conf,
-		"bootstrap.servers",
-		rd_kafka_mock_cluster_bootstraps(mock),
-		text,
-		sizeof(text)
-	);
-	rd_kafka_conf_set(conf, "group.id", topic, text, sizeof(text));
-	rd_kafka_conf_set(conf, "enable.partition.eof", "true", text, sizeof(text));
-	rd_kafka_conf_set(conf, "fetch.wait.max.ms", "5", text, sizeof(text));
-	rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
-	rd_kafka_topic_partition_list_t *all = rd_kafka_topic_partition_list_new(PARTITIONS);
-	for (int p = 0; p < PARTITIONS; p++)
-		rd_kafka_topic_partition_list_add(all, topic, p)->offset =
-			RD_KAFKA_OFFSET_BEGINNING;
-	rd_kafka_assign(rk, all);
-	rd_kafka_topic_partition_list_destroy(all);
-	for (uint64_t end = now() + 20 * NS_PER_S; ends < PARTITIONS && now() < end;) {
-		rd_kafka_message_t *m = rd_kafka_consumer_poll(rk, 100);
-		if (m == NULL)
-			continue;
-		ends += m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF;
-		if (m->err == RD_KAFKA_RESP_ERR_NO_ERROR && m->key != NULL) {
-			char json[4096];
-			snprintf(json, sizeof(json), "%.*s", (int)m->len, (const char *)m->payload);
-			uint64_t n = number_in(json, "\"n\":");
-			uint64_t device = number_in(json, "\"dev-");
-			if (last[device] != UINT64_MAX && n <= last[device])
-				fail_msg("record %lu after %lu", n, last[device]);
-			last[device] = n;
-			assert_int_equal(number_in(json, "\"ledger_seq\":"), ++seq[m->partition]);
-			records++;
-		}
-		rd_kafka_message_destroy(m);
-	}
-	assert_int_equal(ends, PARTITIONS);
-	rd_kafka_consumer_close(rk);
-	rd_kafka_destroy(rk);
-	return records;
+		r.last[i] = UINT64_MAX;
+	topic_each(topic, 0, PARTITIONS, record_check, &r);
+	return r.count;
 }
 
 static void every_record_gets_its_own_result(void **) {
@@ -404,49 +247,25 @@ struct lines {
 	uint64_t seq;
 };
 
+static void lines_take(void *owner, const rd_kafka_message_t *m) {
+	struct lines *out = owner;
+	char *copy = strndup(m->payload, m->len), *rest = NULL;
+
+	assert_int_equal(m->key_len, 0);
+	out->messages++;
+	for (char *line = strtok_r(copy, "\n", &rest); line != NULL;
+	     line = strtok_r(NULL, "\n", &rest)) {
+		assert_int_equal(line[strlen(line) - 1], '}');
+		assert_int_equal(number_in(line, "\"ledger_seq\":"), ++out->seq);
+		out->records++;
+	}
+	free(copy);
+}
+
 // Every message of the topic is lines of JSON, each record numbered by one more than the last.
 static void lines_check(const char *topic, struct lines *out) {
-	char text[256];
-	rd_kafka_conf_t *conf = quiet_conf();
-
 	*out = (struct lines) {0};
-	rd_kafka_conf_set(
-		conf,
-		"bootstrap.servers",
-		rd_kafka_mock_cluster_bootstraps(mock),
-		text,
-		sizeof(text)
-	);
-	rd_kafka_conf_set(conf, "group.id", topic, text, sizeof(text));
-	rd_kafka_conf_set(conf, "enable.partition.eof", "true", text, sizeof(text));
-	rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
-	rd_kafka_topic_partition_list_t *one = rd_kafka_topic_partition_list_new(1);
-	rd_kafka_topic_partition_list_add(one, topic, 1)->offset = RD_KAFKA_OFFSET_BEGINNING;
-	rd_kafka_assign(rk, one);
-	rd_kafka_topic_partition_list_destroy(one);
-	bool end = false;
-	for (uint64_t until = now() + 20 * NS_PER_S; !end && now() < until;) {
-		rd_kafka_message_t *m = rd_kafka_consumer_poll(rk, 100);
-		if (m == NULL)
-			continue;
-		end = m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF;
-		if (m->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-			char *copy = strndup(m->payload, m->len), *rest = NULL;
-			assert_int_equal(m->key_len, 0);
-			out->messages++;
-			for (char *line = strtok_r(copy, "\n", &rest); line != NULL;
-			     line = strtok_r(NULL, "\n", &rest)) {
-				assert_int_equal(line[strlen(line) - 1], '}');
-				assert_int_equal(number_in(line, "\"ledger_seq\":"), ++out->seq);
-				out->records++;
-			}
-			free(copy);
-		}
-		rd_kafka_message_destroy(m);
-	}
-	assert_true(end);
-	rd_kafka_consumer_close(rk);
-	rd_kafka_destroy(rk);
+	topic_each(topic, 1, 1, lines_take, out);
 }
 
 static void packed_records_share_messages(void **) {
