@@ -20,7 +20,7 @@ time is taken from just before sendto() to the kernel's receive time stamp of th
 means that Kafka has it: the embedded one here, on the same CPU as the clients and sluiced's other
 threads; the worker has the other. --discard leaves Kafka out. Unless every
 reading was delivered and counted as what it is, the exit status is 1; that it comes once, in order and
-without an alert is for tests/unit/pipelines/test_remember.c to say."""
+without an alert is for tests/unit/pipelines/test_alert.c to say."""
 
 import argparse
 import collections

@@ -75,15 +75,18 @@ wait_for 10 connected four || fail "not connected"
 "$ctl" flow list --transport coap --device dev-3 --json | jq -e '(.flows|map(.records)|add)==1 and (.flows|map(.drops)|add)==1' >/dev/null || fail "flows: $("$ctl" flow list)"
 "$ctl" flow list --address 10.99.0.0/16 --json | jq -e '.flows==[]' >/dev/null || fail "an address that is not there"
 "$ctl" flow list --realm 7 --json | jq -e '.flows==[]' >/dev/null || fail "a realm that is not there"
-all=$("$ctl" flow list --json | jq '.flows|length')
+"$ctl" flow list --json | jq -c '.flows[]|[.device,.address,.port,.transport,.worker]' >"$RUN/flows"
+all=$(wc -l <"$RUN/flows")
 cursor=0 paged=0
+: >"$RUN/pages"
 while [ "$cursor" != null ]; do
 	page=$("$ctl" flow list --limit 1 --cursor "$cursor" --json)
 	paged=$((paged + $(jq '.flows|length' <<<"$page")))
+	jq -c '.flows[]|[.device,.address,.port,.transport,.worker]' <<<"$page" >>"$RUN/pages"
 	cursor=$(jq -r .next <<<"$page")
 	[ "$paged" -le "$all" ] || break
 done
-[ "$paged" = "$all" ] || fail "paged $paged of $all flows"
+[ "$paged" = "$all" ] || fail "paged $paged of $all flows: $(diff "$RUN/flows" "$RUN/pages")"
 
 # Dropped: ended by administrative action, and may come back.
 [ "$("$ctl" flow drop --device dev-4 --json | jq .dropped)" = 1 ] || fail "nothing dropped"

@@ -20,3 +20,12 @@ static int teardown(void **) {
 	rig_stop(r);
 	return 0;
 }
+
+static inline const struct mqtt_stats *stats(void) {
+	return mqtt_server_stats(r->m);
+}
+
+static inline void publish(uint32_t c, const struct pk_publish *k) {
+	pk_publish(&p, k);
+	rig_send(r, c, &p);
+}

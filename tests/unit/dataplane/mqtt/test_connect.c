@@ -16,10 +16,6 @@ static uint32_t send_connect(const struct pk_connect *c) {
 	return conn;
 }
 
-static const struct mqtt_stats *stats(void) {
-	return mqtt_server_stats(r->m);
-}
-
 static void idle_connection_costs_what_it_may(void **) {
 	rig_start(r);
 	assert_true(mqtt_idle_bytes(13) <= 112);
