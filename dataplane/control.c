@@ -3,7 +3,7 @@
 #include "dataplane/control.h"
 #include "dataplane/control_private.h"
 #include "dataplane/log.h"
-#include "dataplane/mqtt/adapter.h"
+#include "dataplane/mqtt/services.h"
 #include "dataplane/status.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/frame/devices.h"
 #include "dataplane/listener.h"
-#include "dataplane/mqtt/adapter.h"
+#include "dataplane/mqtt/services.h"
 #include "dataplane/net/net.h"
 #include "dataplane/settings.h"
 

@@ -2,6 +2,7 @@
 #include "dataplane/datagram.h"
 #include "dataplane/flow_desk.h"
 #include "dataplane/mqtt/adapter.h"
+#include "dataplane/mqtt/services.h"
 #include "dataplane/mqtt/shared.h"
 #include "dataplane/packet.h"
 #include "dataplane/tcp/tcp.h"
@@ -468,26 +469,6 @@ static void callbacks_set(struct mqtt_adapter *a) {
 	};
 }
 
-// Deadlines are counted in milliseconds of 31 bits.
-static uint32_t session_expiry_max(const struct config *c) {
-	return RTE_MIN(c->mqtt.session_expiry_max_s, 20u * 86400);
-}
-
-struct mqtt_live mqtt_live_of(const struct config *c) {
-	return (struct mqtt_live) {
-		.keep_alive_max_s = (uint16_t)c->mqtt.keep_alive_max_s,
-		.session_expiry_max_s = session_expiry_max(c),
-		.publish_rate = c->mqtt.publish_rate,
-		.connect_rate = c->mqtt.connect_rate,
-	};
-}
-
-uint32_t mqtt_adapter_sessions(const struct config *c) {
-	uint32_t stored = c->mqtt.stored_sessions;
-
-	return c->mqtt.connections + (stored > 0 ? stored : c->mqtt.connections / 2);
-}
-
 static int mqtt_start(struct mqtt_adapter *a) {
 	const struct config *c = a->env.config;
 	struct mqtt_config m = mqtt_config_defaults();
@@ -513,19 +494,7 @@ static int mqtt_start(struct mqtt_adapter *a) {
 	m.worker = a->env.worker;
 	m.workers = a->env.workers;
 	m.resident = true;
-	m.sessions = mqtt_adapter_sessions(c);
-	m.active = RTE_MIN(m.sessions, c->mqtt.busy_connections);
-	m.in_flight = c->egress.in_flight_records + m.active;
-	m.inflight_max = (uint16_t)c->mqtt.inflight_max;
-	m.packet_max = c->mqtt.packet_max;
-	m.alias_max = (uint16_t)c->mqtt.topic_alias_max;
-	m.user_properties_max = (uint16_t)c->mqtt.user_properties_max;
-	m.keep_alive_max_s = (uint16_t)c->mqtt.keep_alive_max_s;
-	m.session_expiry_max_s = session_expiry_max(c);
-	m.publish_rate = c->mqtt.publish_rate;
-	m.connect_rate = c->mqtt.connect_rate;
-	m.pool_bytes = c->mqtt.pool_bytes;
-	m.will_bytes = c->mqtt.pool_bytes / 4;
+	mqtt_limits_of(c, &m);
 	m.listeners = a->listeners;
 	m.listener_count = MQTT_PLACES_MAX;
 	m.credentials = a->env.shared->credentials;
@@ -535,80 +504,10 @@ static int mqtt_start(struct mqtt_adapter *a) {
 	return mqtt_server_create(&m, &env, &a->mqtt);
 }
 
-static void listener_fill(struct mqtt_listener *out, const struct config_listener *l) {
-	const char *commands = l->profile->commands;
-
-	*out = (struct mqtt_listener) {
-		.unknown = listener_unknown_rule(l),
-		.profile = l->profile,
-		.format = l->format,
-		.tenant = l->realm,
-		.password = l->auth == AUTH_PASSWORD,
-		.subscribe = l->profile->subscribe,
-		.own_filter = view_of(commands, (uint32_t)strlen(commands)),
-	};
-}
-
 static void listeners_fill(struct mqtt_adapter *a) {
 	for (uint32_t i = 0; i < a->places->count; i++)
 		if (a->places->at[i] != nullptr)
-			listener_fill(&a->listeners[i], a->places->at[i]);
-}
-
-#define SERVICES_MAX 256
-
-struct service_list {
-	struct tcp_service services[SERVICES_MAX];
-	uint32_t count;
-};
-
-static void service_add(
-	struct service_list *list,
-	const struct config *c,
-	uint32_t place,
-	uint16_t port,
-	const struct config_interface *i,
-	const struct ip_prefix *address
-) {
-	if (list->count == SERVICES_MAX)
-		return;
-	struct tcp_service *s = &list->services[list->count++];
-	*s = (struct tcp_service) {
-		.port = port,
-		.realm = i->realm,
-		.family = address->family,
-		.listener = (uint8_t)place,
-		.mtu = (uint16_t)c->ports[i->port].mtu,
-	};
-	memcpy(s->address, address->addr, address->family == 4 ? 4 : 16);
-}
-
-static bool listens_on(const struct config_listener *l, const struct ip_prefix *address) {
-	for (uint32_t i = 0; i < l->address_count; i++)
-		if (l->addresses[i].family == address->family
-		    && memcmp(l->addresses[i].addr, address->addr, address->family == 4 ? 4 : 16)
-			    == 0)
-			return true;
-	return l->address_count == 0;
-}
-
-// Every address and port of the listeners from place `from` on.
-static void services_fill(
-	const struct config *c,
-	const struct mqtt_places *places,
-	uint32_t from,
-	struct service_list *list
-) {
-	list->count = 0;
-	for (uint32_t p = from; p < places->count; p++) {
-		const struct config_listener *l = places->at[p];
-		for (uint32_t n = 0; l != nullptr && n < c->interface_count; n++) {
-			const struct config_interface *i = &c->interfaces[n];
-			for (uint32_t k = 0; k < i->address_count; k++)
-				if (i->realm == l->realm && listens_on(l, &i->addresses[k]))
-					service_add(list, c, p, l->port, i, &i->addresses[k]);
-		}
-	}
+			a->listeners[i] = mqtt_listener_of(a->places->at[i]);
 }
 
 void mqtt_adapter_use(
@@ -618,37 +517,30 @@ void mqtt_adapter_use(
 	struct mqtt_live *live
 ) {
 	uint32_t known = a->places->count;
-	struct service_list list;
+	struct mqtt_services more;
 
 	a->places = places;
 	listeners_fill(a);
-	services_fill(c, places, known, &list);
-	for (uint32_t i = 0; i < list.count; i++)
-		(void)tcp_service_add(a->tcp, &list.services[i]); // mqtt_services_fit() said so
+	mqtt_services_of(c, places, known, &more);
+	for (uint32_t i = 0; i < more.count; i++)
+		(void)tcp_service_add(a->tcp, &more.at[i]); // mqtt_services_fit() said so
 	mqtt_use(a->mqtt, live);
-}
-
-bool mqtt_services_fit(const struct config *c, const struct mqtt_places *places) {
-	struct service_list list;
-
-	services_fill(c, places, 0, &list);
-	return list.count < SERVICES_MAX;
 }
 
 static int tcp_start(struct mqtt_adapter *a) {
 	const struct config *c = a->env.config;
 	struct tcp_listener listeners[MQTT_PLACES_MAX];
-	struct service_list services;
+	struct mqtt_services services;
 	struct tcp_env env = {.owner = a, .room = on_room, .send = on_segment};
 	struct tcp_config t;
 
 	tcp_config_default(&t);
 	for (uint32_t i = 0; i < MQTT_PLACES_MAX; i++)
 		listeners[i] = (struct tcp_listener) {.app = &a->app};
-	services_fill(c, a->places, 0, &services);
-	t.services = services.services;
+	mqtt_services_of(c, a->places, 0, &services);
+	t.services = services.at;
 	t.service_count = services.count;
-	t.service_max = SERVICES_MAX;
+	t.service_max = MQTT_SERVICES_MAX;
 	t.listeners = listeners;
 	t.listener_count = MQTT_PLACES_MAX;
 	t.max_conns = c->mqtt.connections;

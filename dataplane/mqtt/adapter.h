@@ -27,9 +27,6 @@ struct mqtt_places;
 struct mqtt_shared;
 struct tcp_stats;
 
-// Session slots that a worker has under this configuration.
-uint32_t mqtt_adapter_sessions(const struct config *c);
-
 struct mqtt_adapter_env {
 	const struct config *config;
 	struct mqtt_shared *shared;
@@ -58,9 +55,6 @@ void mqtt_adapter_use(
 	const struct mqtt_places *places,
 	struct mqtt_live *live
 );
-// Main thread: the limits of this generation, and whether there is room for all its services.
-struct mqtt_live mqtt_live_of(const struct config *c);
-bool mqtt_services_fit(const struct config *c, const struct mqtt_places *places);
 
 void mqtt_adapter_begin(struct mqtt_adapter *a, uint64_t now_ns, int64_t wall_ns);
 // Borrows `m` until the next mqtt_adapter_end().
