@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Dead letters: sluiced reads them out of Kafka and sends them through its pipeline again; here the
 // question is read and the answer passed on.
-#include "controlplane/control.h"
+#include "controlplane/later.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -24,23 +24,59 @@ static void selection(struct channel_letters *q, const char *device, const char 
 		snprintf(q->reason, sizeof(q->reason), "%s", reason);
 }
 
-// The answer as JSON, NULL with the reply filled.
-static json_t *ask(struct control *c, const struct channel_letters *q, struct reply *r) {
-	struct channel_ack why = {0};
-	char *text = NULL;
-	json_t *answer = NULL;
+static void list_done(struct control *c, struct later *l, struct reply *r) {
+	json_t *answer = later_answer(l, "dead letters", r);
 
-	int ret = link_text(c->link, CHANNEL_LETTERS, q, LETTERS_WAIT_MS, &text, &why);
-	if (ret == -EBUSY || ret == -ENOTSUP)
-		reply_error(r, 503, "busy", "try again", "%s", why.text);
-	else if (ret != 0)
-		reply_errno(
-			r, ret, "dead letters", why.text[0] != '\0' ? why.text : strerror(-ret)
-		);
-	else if ((answer = json_loads(text, 0, NULL)) == NULL)
-		reply_error(r, 502, "data-plane", NULL, "the data plane's answer is no JSON");
-	free(text);
-	return answer;
+	if (answer != NULL)
+		reply_json(r, 200, answer);
+}
+
+static void show_done(struct control *c, struct later *l, struct reply *r) {
+	json_t *answer = later_answer(l, "dead letters", r);
+
+	if (answer == NULL)
+		return;
+	json_t *letter = json_array_get(json_object_get(answer, "letters"), 0);
+	if (letter == NULL)
+		reply_errno(r, -ENOENT, "dead letter", "");
+	else
+		reply_json(r, 200, json_incref(letter));
+	json_decref(answer);
+}
+
+static void replay_done(struct control *c, struct later *l, struct reply *r) {
+	json_t *answer = later_answer(l, "dead letters", r);
+
+	if (answer == NULL)
+		return;
+	char *what = json_dumps(l->json, JSON_COMPACT | JSON_SORT_KEYS);
+	char *after = json_dumps(answer, JSON_COMPACT | JSON_SORT_KEYS);
+	(void)registry_audit(
+		c->registry, &l->author, "dead-letter replay", what != NULL ? what : "", NULL, after
+	);
+	free(after);
+	free(what);
+	reply_json(r, 200, answer);
+}
+
+#define LETTERS_KIND(DONE)                                                                         \
+	{.type = CHANNEL_LETTERS, .text = true, .wait_ms = LETTERS_WAIT_MS, .done = DONE}
+static const struct later_kind listing = LETTERS_KIND(list_done);
+static const struct later_kind showing = LETTERS_KIND(show_done);
+static const struct later_kind replaying = LETTERS_KIND(replay_done);
+
+static void
+ask(struct control *c,
+    const struct later_kind *kind,
+    const struct channel_letters *query,
+    const struct request *q,
+    struct reply *r) {
+	struct later *l = later_make(c, kind, q, r);
+
+	if (l == NULL)
+		return;
+	memcpy(l->element, query, sizeof(*query));
+	later_start(c, l, r);
 }
 
 void letter_list(struct control *c, struct request *q, struct reply *r) {
@@ -56,9 +92,7 @@ void letter_list(struct control *c, struct request *q, struct reply *r) {
 	selection(&query, query_text(q, "device"), query_text(q, "reason"));
 	if (newer_s > 0)
 		query.since_ns = ((int64_t)time(NULL) - newer_s) * 1000000000;
-	json_t *answer = ask(c, &query, r);
-	if (answer != NULL)
-		reply_json(r, 200, answer);
+	ask(c, &listing, &query, q, r);
 }
 
 // PARTITION/OFFSET as two segments of the path.
@@ -81,26 +115,7 @@ void letter_show(struct control *c, struct request *q, struct reply *r) {
 	}
 	query.partition = (int32_t)partition;
 	query.offset = offset;
-	json_t *answer = ask(c, &query, r);
-	if (answer == NULL)
-		return;
-	json_t *letter = json_array_get(json_object_get(answer, "letters"), 0);
-	if (letter == NULL)
-		reply_errno(r, -ENOENT, "dead letter", "");
-	else
-		reply_json(r, 200, json_incref(letter));
-	json_decref(answer);
-}
-
-static void replay_audit(struct control *c, const struct request *q, const json_t *answer) {
-	char *what = json_dumps(q->json, JSON_COMPACT | JSON_SORT_KEYS);
-	char *after = json_dumps(answer, JSON_COMPACT | JSON_SORT_KEYS);
-
-	(void)registry_audit(
-		c->registry, &q->author, "dead-letter replay", what != NULL ? what : "", NULL, after
-	);
-	free(after);
-	free(what);
+	ask(c, &showing, &query, q, r);
 }
 
 void letter_replay(struct control *c, struct request *q, struct reply *r) {
@@ -132,9 +147,5 @@ void letter_replay(struct control *c, struct request *q, struct reply *r) {
 	query.scan = scan != NULL ? (uint32_t)json_integer_value(scan) : SCAN_DEFAULT;
 	query.again = json_is_true(json_object_get(q->json, "again"));
 	selection(&query, device, reason);
-	json_t *answer = ask(c, &query, r);
-	if (answer == NULL)
-		return;
-	replay_audit(c, q, answer);
-	reply_json(r, 200, answer);
+	ask(c, &replaying, &query, q, r);
 }

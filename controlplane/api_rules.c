@@ -3,7 +3,7 @@
 // versions.
 #include "config/signature.h"
 #include "controlplane/ca/digest.h"
-#include "controlplane/control.h"
+#include "controlplane/later.h"
 #include "controlplane/rules_files.h"
 
 #include <errno.h>
@@ -237,30 +237,65 @@ static bool text_good(const char *text, struct reply *r) {
 	return ret == 0;
 }
 
-// The answer of the running sluiced: 0, -ENOTCONN, -ETIMEDOUT, or why it refuses.
-static int
-ask(struct control *c,
-    const char *path,
-    const char *text,
-    uint32_t flags,
-    int64_t version,
-    struct channel_ack *ack) {
-	struct channel_generation g = {
-		.kind = GENERATION_SIGNATURES, .flags = flags, .number = (uint64_t)version
-	};
-	char bundle[sizeof(g.path)];
+// A set on its way to the running sluiced.
+struct announced {
+	char path[300];
+	char bundle[CHANNEL_TEXT_MAX]; // what sluiced reads
+	uint32_t flags;
+	int64_t version;
+	char comment[501];
+	char text[];
+};
 
-	*ack = (struct channel_ack) {0};
-	int ret = rules_announce(path, text, bundle, sizeof(bundle));
+static int announce(struct control *c, struct later *l) {
+	struct announced *a = l->keep;
+	struct channel_generation *g = (void *)l->element;
+
+	a->version = rules_version_last(c->state_dir) + 1;
+	int ret = rules_announce(a->path, a->text, a->bundle, sizeof(a->bundle));
 	if (ret < 0) {
-		snprintf(ack->text, sizeof(ack->text), "%.100s.bundle: %s", path, strerror(-ret));
+		snprintf(
+			l->question.ack.text,
+			sizeof(l->question.ack.text),
+			"%.100s.bundle: %s",
+			a->path,
+			strerror(-ret)
+		);
 		return ret;
 	}
-	digest_sha256(text, strlen(text), g.sha256);
-	memcpy(g.path, bundle, sizeof(g.path));
-	ret = link_ask(c->link, CHANNEL_GENERATION, &g, COMPILE_WAIT_MS, ack);
-	unlink(bundle);
-	return ret;
+	g->kind = GENERATION_SIGNATURES;
+	g->flags = a->flags;
+	g->number = a->flags == GENERATION_CHECK ? 0 : (uint64_t)a->version;
+	digest_sha256(a->text, strlen(a->text), g->sha256);
+	memcpy(g->path, a->bundle, sizeof(g->path));
+	return 0;
+}
+
+static void
+ask(struct control *c,
+    const struct later_kind *kind,
+    const struct request *q,
+    const char *text,
+    const char *comment,
+    struct reply *r) {
+	char path[300];
+
+	if (!place(c, path, sizeof(path), r) || !text_good(text, r))
+		return;
+	struct announced *a = malloc(sizeof(*a) + strlen(text) + 1);
+	struct later *l = a != NULL ? later_make(c, kind, q, r) : NULL;
+	if (l == NULL) {
+		if (a == NULL)
+			reply_errno(r, -ENOMEM, "signatures", "out of memory");
+		free(a);
+		return;
+	}
+	*a = (struct announced) {.flags = comment == NULL ? GENERATION_CHECK : 0};
+	memcpy(a->path, path, sizeof(path));
+	snprintf(a->comment, sizeof(a->comment), "%s", comment != NULL ? comment : "");
+	memcpy(a->text, text, strlen(text) + 1);
+	l->keep = a;
+	later_start(c, l, r);
 }
 
 static bool refused(int told, const struct channel_ack *ack, struct reply *r) {
@@ -277,20 +312,15 @@ static bool refused(int told, const struct channel_ack *ack, struct reply *r) {
 	return true;
 }
 
-void rules_check(struct control *c, struct request *q, struct reply *r) {
-	static const struct body_field fields[] = {{"text", JSON_STRING, true, TEXT_MAX}, {0}};
-	struct channel_ack ack;
-	char path[300];
+static void check_done(struct control *c, struct later *l, struct reply *r) {
+	const struct link_question *q = &l->question;
+	const struct announced *a = l->keep;
 
-	if (!body_check(q, fields, r) || !place(c, path, sizeof(path), r))
+	if (a->bundle[0] != '\0')
+		unlink(a->bundle);
+	if (refused(q->result, &q->ack, r))
 		return;
-	const char *text = body_text(q, "text");
-	if (!text_good(text, r))
-		return;
-	int told = ask(c, path, text, GENERATION_CHECK, 0, &ack);
-	if (refused(told, &ack, r))
-		return;
-	if (told < 0)
+	if (q->result < 0)
 		reply_error(
 			r,
 			503,
@@ -299,27 +329,24 @@ void rules_check(struct control *c, struct request *q, struct reply *r) {
 			"the files are good; sluiced is not there to compile them"
 		);
 	else
-		reply_json(r, 200, json_pack("{s:b,s:s}", "good", true, "data_plane", ack.text));
+		reply_json(r, 200, json_pack("{s:b,s:s}", "good", true, "data_plane", q->ack.text));
 }
 
-static void
-apply(struct control *c, struct request *q, const char *text, const char *comment, struct reply *r
-) {
-	struct channel_ack ack;
-	char path[300], object[48];
-	int64_t version = rules_version_last(c->state_dir) + 1;
+static void apply_done(struct control *c, struct later *l, struct reply *r) {
+	const struct link_question *q = &l->question;
+	struct announced *a = l->keep;
+	char object[48];
 
-	if (!place(c, path, sizeof(path), r) || !text_good(text, r))
+	if (a->bundle[0] != '\0')
+		unlink(a->bundle);
+	if (refused(q->result, &q->ack, r))
 		return;
-	int told = ask(c, path, text, 0, version, &ack);
-	if (refused(told, &ack, r))
-		return;
-	int ret = rules_swap(path, text);
+	int ret = rules_swap(a->path, a->text);
 	if (ret == 0)
-		ret = rules_version_add(c->state_dir, &q->author, comment, text, &version);
-	snprintf(object, sizeof(object), "version %" PRId64, version);
+		ret = rules_version_add(c->state_dir, &l->author, a->comment, a->text, &a->version);
+	snprintf(object, sizeof(object), "version %" PRId64, a->version);
 	if (ret == 0)
-		ret = registry_audit(c->registry, &q->author, "rules.apply", object, NULL, NULL);
+		ret = registry_audit(c->registry, &l->author, "rules.apply", object, NULL, NULL);
 	if (ret < 0) {
 		reply_error(
 			r,
@@ -328,7 +355,7 @@ apply(struct control *c, struct request *q, const char *text, const char *commen
 			"sluice-controld must be able to write there; until then the next start of "
 			"sluiced brings back the signatures before",
 			"%s: %s",
-			path,
+			a->path,
 			strerror(-ret)
 		);
 		return;
@@ -339,15 +366,27 @@ apply(struct control *c, struct request *q, const char *text, const char *commen
 		json_pack(
 			"{s:I,s:s,s:s}",
 			"version",
-			(json_int_t)version,
+			(json_int_t)a->version,
 			"applied",
-			told == 0		    ? "yes"
-				: told == -ENOTCONN ? "at-next-start"
-						    : "waiting",
+			q->result == 0			 ? "yes"
+				: q->result == -ENOTCONN ? "at-next-start"
+							 : "waiting",
 			"data_plane",
-			ack.text
+			q->ack.text
 		)
 	);
+}
+
+#define RULES_KIND(DONE)                                                                           \
+	{.type = CHANNEL_GENERATION, .wait_ms = COMPILE_WAIT_MS, .begin = announce, .done = DONE}
+static const struct later_kind checking = RULES_KIND(check_done);
+static const struct later_kind applying = RULES_KIND(apply_done);
+
+void rules_check(struct control *c, struct request *q, struct reply *r) {
+	static const struct body_field fields[] = {{"text", JSON_STRING, true, TEXT_MAX}, {0}};
+
+	if (body_check(q, fields, r))
+		ask(c, &checking, q, body_text(q, "text"), NULL, r);
 }
 
 void rules_apply(struct control *c, struct request *q, struct reply *r) {
@@ -358,7 +397,7 @@ void rules_apply(struct control *c, struct request *q, struct reply *r) {
 	if (!body_check(q, fields, r))
 		return;
 	const char *comment = body_text(q, "comment");
-	apply(c, q, body_text(q, "text"), comment != NULL ? comment : "", r);
+	ask(c, &applying, q, body_text(q, "text"), comment != NULL ? comment : "", r);
 }
 
 void rules_rollback(struct control *c, struct request *q, struct reply *r) {
@@ -371,7 +410,7 @@ void rules_rollback(struct control *c, struct request *q, struct reply *r) {
 	if (text == NULL)
 		rollback_unknown(r, "rules", to.version);
 	else
-		apply(c, q, text, to.comment, r);
+		ask(c, &applying, q, text, to.comment, r);
 	free(text);
 }
 

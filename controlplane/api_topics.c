@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Kafka's topics: sluiced asks Kafka; here the question is read and the answer passed on.
 #include "config/config.h"
-#include "controlplane/control.h"
+#include "controlplane/later.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -16,18 +16,12 @@
 #define REPLICAS_MAX 32
 
 // The answer as JSON, NULL with the reply filled.
-static json_t *
-ask(struct control *c, const struct channel_topics *q, const char *what, struct reply *r) {
-	struct channel_ack why = {0};
-	char *text = NULL;
-	json_t *answer = NULL;
+static json_t *answer_of(const struct later *l, const char *what, struct reply *r) {
+	const struct link_question *q = &l->question;
 
-	int ret = link_text(c->link, CHANNEL_TOPICS, q, TOPICS_WAIT_MS, &text, &why);
-	if (ret == -EBUSY)
-		reply_error(r, 503, "busy", "try again", "%s", why.text);
-	else if (ret == -ENOTSUP)
-		reply_error(r, 409, "no-kafka", NULL, "%s: %s", what, why.text);
-	else if (ret == -EACCES)
+	if (q->result == -ENOTSUP)
+		reply_error(r, 409, "no-kafka", NULL, "%s: %s", what, q->ack.text);
+	else if (q->result == -EACCES)
 		reply_error(
 			r,
 			409,
@@ -36,25 +30,55 @@ ask(struct control *c, const struct channel_topics *q, const char *what, struct 
 			"tools",
 			"%s: %s",
 			what,
-			why.text
+			q->ack.text
 		);
-	else if (ret == -ETIMEDOUT && why.text[0] != '\0')
-		reply_error(r, 504, "kafka-slow", "is Kafka up?", "%s: %s", what, why.text);
-	else if (ret != 0)
-		reply_errno(r, ret, what, why.text[0] != '\0' ? why.text : strerror(-ret));
-	else if ((answer = json_loads(text, 0, NULL)) == NULL)
-		reply_error(r, 502, "data-plane", NULL, "the data plane's answer is no JSON");
-	free(text);
-	return answer;
+	else if (q->result == -ETIMEDOUT && q->ack.text[0] != '\0')
+		reply_error(r, 504, "kafka-slow", "is Kafka up?", "%s: %s", what, q->ack.text);
+	else
+		return later_answer(l, what, r);
+	return NULL;
+}
+
+static void check_done(struct control *c, struct later *l, struct reply *r) {
+	json_t *answer = answer_of(l, "topics", r);
+
+	if (answer != NULL)
+		reply_json(r, 200, answer);
+}
+
+static void create_done(struct control *c, struct later *l, struct reply *r) {
+	const struct channel_topics *query = (const void *)l->element;
+	json_t *answer = answer_of(l, query->name, r);
+
+	if (answer == NULL)
+		return;
+	char *after = json_dumps(answer, JSON_COMPACT | JSON_SORT_KEYS);
+	(void)registry_audit(c->registry, &l->author, "topic create", query->name, NULL, after);
+	free(after);
+	reply_json(r, 201, answer);
+}
+
+#define TOPICS_KIND(DONE)                                                                          \
+	{.type = CHANNEL_TOPICS, .text = true, .wait_ms = TOPICS_WAIT_MS, .done = DONE}
+static const struct later_kind checking = TOPICS_KIND(check_done);
+static const struct later_kind creating = TOPICS_KIND(create_done);
+
+static void
+ask(struct control *c,
+    const struct later_kind *kind,
+    const struct channel_topics *query,
+    const struct request *q,
+    struct reply *r) {
+	struct later *l = later_make(c, kind, q, r);
+
+	if (l == NULL)
+		return;
+	memcpy(l->element, query, sizeof(*query));
+	later_start(c, l, r);
 }
 
 void topic_check(struct control *c, struct request *q, struct reply *r) {
-	const struct channel_topics query = {.op = TOPICS_CHECK};
-	(void)q;
-
-	json_t *answer = ask(c, &query, "topics", r);
-	if (answer != NULL)
-		reply_json(r, 200, answer);
+	ask(c, &checking, &(struct channel_topics) {.op = TOPICS_CHECK}, q, r);
 }
 
 // What the file says may be newer than what the data plane runs with: a topic is created before the
@@ -71,14 +95,6 @@ static uint32_t partitions_configured(const struct control *c, const char *name)
 			n = config->topics[t].partitions;
 	config_free(config);
 	return n;
-}
-
-static void create_audit(struct control *c, const struct request *q, const json_t *answer) {
-	const char *name = body_text(q, "name");
-	char *after = json_dumps(answer, JSON_COMPACT | JSON_SORT_KEYS);
-
-	(void)registry_audit(c->registry, &q->author, "topic create", name, NULL, after);
-	free(after);
 }
 
 void topic_create(struct control *c, struct request *q, struct reply *r) {
@@ -105,9 +121,5 @@ void topic_create(struct control *c, struct request *q, struct reply *r) {
 		query.replicas = (uint32_t)json_integer_value(replicas);
 	query.partitions = partitions != NULL ? (uint32_t)json_integer_value(partitions)
 					      : partitions_configured(c, name);
-	json_t *answer = ask(c, &query, name, r);
-	if (answer == NULL)
-		return;
-	create_audit(c, q, answer);
-	reply_json(r, 201, answer);
+	ask(c, &creating, &query, q, r);
 }

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Why is a device's data (not) there? What the workers remember of its last messages, beside what
 // the registry knows of it.
-#include "controlplane/control.h"
+#include "controlplane/later.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,21 +24,28 @@ static void registry_add(struct control *c, const char *device, json_t *answer) 
 	free(text);
 }
 
-void device_why(struct control *c, struct request *q, struct reply *r) {
-	struct channel_why query = {0};
-	struct channel_ack why = {0};
-	const char *device = q->capture[0];
-	char *text = NULL;
+static void why_done(struct control *c, struct later *l, struct reply *r) {
+	const char *device = l->keep != NULL ? l->keep : "";
+	json_t *answer = later_answer(l, device, r);
 
-	query.device_len = (uint8_t)strnlen(device, CHANNEL_NAME_MAX);
-	memcpy(query.device, device, query.device_len);
-	int ret = link_text(c->link, CHANNEL_WHY, &query, WHY_WAIT_MS, &text, &why);
-	json_t *answer = ret == 0 ? json_loads(text, 0, NULL) : NULL;
-	free(text);
-	if (answer == NULL) {
-		reply_errno(r, ret != 0 ? ret : -EPROTO, device, why.text);
+	if (answer == NULL)
 		return;
-	}
 	registry_add(c, device, answer);
 	reply_json(r, 200, answer);
+}
+
+void device_why(struct control *c, struct request *q, struct reply *r) {
+	static const struct later_kind kind = {
+		.type = CHANNEL_WHY, .text = true, .wait_ms = WHY_WAIT_MS, .done = why_done
+	};
+	const char *device = q->capture[0];
+	struct later *l = later_make(c, &kind, q, r);
+
+	if (l == NULL)
+		return;
+	struct channel_why *query = (void *)l->element;
+	query->device_len = (uint8_t)strnlen(device, CHANNEL_NAME_MAX);
+	memcpy(query->device, device, query->device_len);
+	l->keep = strdup(device);
+	later_start(c, l, r);
 }

@@ -9,6 +9,7 @@
 struct control {
 	struct registry *registry;
 	struct link *link;
+	struct later *later; // replies that wait (controlplane/later.h)
 	char config_path[256];
 	char state_dir[256];
 	char run_dir[256];

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controlplane/http.h"
+#include "controlplane/later.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -33,6 +34,8 @@ struct exchange {
 	char *body;
 	size_t len, room;
 	bool too_large;
+	struct MHD_Connection *suspended; // its reply follows; NULL: it has not to wait
+	struct reply reply; // that followed: status 0 until then
 };
 
 static enum MHD_Result
@@ -130,6 +133,20 @@ static bool body_add(struct exchange *x, const char *bytes, size_t n) {
 	return true;
 }
 
+static enum MHD_Result reply_send(struct MHD_Connection *connection, const struct reply *r) {
+	return answer(
+		connection, r->status, r->type != NULL ? r->type : "application/json", r->text
+	);
+}
+
+// The reply that was waited for: the connection goes on in the next http_run().
+static void reply_follows(void *owner, const struct reply *r) {
+	struct exchange *x = owner;
+
+	x->reply = *r;
+	MHD_resume_connection(x->suspended);
+}
+
 static enum MHD_Result request_done(
 	struct http *h,
 	struct MHD_Connection *connection,
@@ -155,7 +172,13 @@ static enum MHD_Result request_done(
 	else
 		control_handle(h->control, &q, &r);
 	json_decref(q.query);
-	return answer(connection, r.status, r.type != NULL ? r.type : "application/json", r.text);
+	if (r.later == NULL)
+		return reply_send(connection, &r);
+	r.later->owner = x;
+	r.later->tell = reply_follows;
+	x->suspended = connection;
+	MHD_suspend_connection(connection);
+	return MHD_YES;
 }
 
 static enum MHD_Result api_request(
@@ -180,7 +203,11 @@ static enum MHD_Result api_request(
 		*upload_size = 0;
 		return ok ? MHD_YES : MHD_NO;
 	}
-	return request_done(owner, connection, url, method, x);
+	if (x->suspended == NULL)
+		return request_done(owner, connection, url, method, x);
+	struct reply r = x->reply;
+	x->reply.text = NULL; // answer() takes it
+	return reply_send(connection, &r);
 }
 
 static void request_end(
@@ -197,6 +224,7 @@ static void request_end(
 		explicit_bzero(x->body, x->len); // passwords and keys come this way
 		free(x->body);
 	}
+	free(x->reply.text);
 	free(x);
 	*state = NULL;
 }
@@ -304,7 +332,7 @@ static struct MHD_Daemon *daemon_on(
 	void *owner
 ) {
 	return MHD_start_daemon(
-		MHD_USE_EPOLL,
+		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME,
 		0,
 		NULL,
 		NULL,

@@ -49,7 +49,15 @@ int link_create(const char *path, struct registry *r, struct link **out) {
 	return 0;
 }
 
+static void question_end(struct link_question *q, int result) {
+	q->ended = true;
+	q->result = result;
+}
+
 void link_peer_close(struct link *l) {
+	for (struct link_question *q = l->questions; q != NULL; q = q->next)
+		if (!q->ended)
+			question_end(q, -ENOTCONN);
 	if (l->peer >= 0)
 		close(l->peer);
 	l->peer = -1;
@@ -210,24 +218,34 @@ static void take_flows(struct link *l, const struct channel_message *m) {
 	l->flows_done |= (m->header->flags & CHANNEL_FLAG_LAST) != 0;
 }
 
+static struct link_question *question_of(struct link *l, const struct channel_message *m) {
+	struct link_question *q = l->questions;
+
+	while (q != NULL && (q->ended || q->seq != m->header->seq))
+		q = q->next;
+	return q;
+}
+
 static void take_text(struct link *l, const struct channel_message *m) {
 	const struct channel_text *t = m->elements;
+	struct link_question *q = question_of(l, m);
 
-	if (l->text_seq == 0 || m->header->seq != l->text_seq)
+	if (q == NULL || !q->text)
 		return;
-	for (uint16_t i = 0; i < m->count && !l->text_lost; i++) {
-		char *more = l->text_len + t[i].len < LINK_TEXT_MAX
-			? realloc(l->text, l->text_len + t[i].len + 1)
+	for (uint16_t i = 0; i < m->count && !q->lost; i++) {
+		char *more = q->len + t[i].len < LINK_TEXT_MAX
+			? realloc(q->answer, q->len + t[i].len + 1)
 			: NULL;
-		l->text_lost = more == NULL;
+		q->lost = more == NULL;
 		if (more == NULL)
 			break;
-		l->text = more;
-		memcpy(l->text + l->text_len, t[i].bytes, t[i].len);
-		l->text_len += t[i].len;
-		l->text[l->text_len] = '\0';
+		q->answer = more;
+		memcpy(q->answer + q->len, t[i].bytes, t[i].len);
+		q->len += t[i].len;
+		q->answer[q->len] = '\0';
 	}
-	l->text_done |= (m->header->flags & CHANNEL_FLAG_LAST) != 0;
+	if ((m->header->flags & CHANNEL_FLAG_LAST) != 0)
+		question_end(q, q->lost || q->answer == NULL ? -E2BIG : 0);
 }
 
 static void take_ack(struct link *l, const struct channel_message *m) {
@@ -248,6 +266,11 @@ static void take_ack(struct link *l, const struct channel_message *m) {
 		memcpy(l->state.config_text, a->text, sizeof(a->text));
 		if (a->result < 0)
 			fprintf(stderr, "data plane refused the configuration: %s\n", a->text);
+	}
+	struct link_question *q = question_of(l, m);
+	if (q != NULL) {
+		q->ack = *a;
+		question_end(q, q->text && a->result == 0 ? -EPROTO : a->result);
 	}
 	if (m->header->seq == l->ack_seq) {
 		l->ack = *a;

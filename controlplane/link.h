@@ -69,17 +69,33 @@ int link_announce(
 	unsigned timeout_ms,
 	struct channel_ack *out
 );
-// Ask, and wait for a text in answer: free *text. 0, -ETIMEDOUT, -ENOTCONN, -E2BIG (an answer of
-// more than LINK_TEXT_MAX bytes), or the data plane's -errno with *why filled.
+// A question whose answer may take long: put, and looked at whenever link_poll_done() has run.
+struct link_question {
+	struct link_question *next;
+	uint64_t seq;
+	int64_t until_ms; // monotonic
+	bool text, ended;
+	int result; // when it has ended: 0, -ETIMEDOUT, -ENOTCONN, -E2BIG (more than LINK_TEXT_MAX
+		    // bytes), or the data plane's -errno with `ack` filled
+	struct channel_ack ack; // what else the data plane said
+	char *answer; // the text, the caller's to free; NULL without one
+	size_t len;
+	bool lost; // it was too long, or there was no memory
+};
 #define LINK_TEXT_MAX (4u << 20)
-int link_text(
+// The answer is to be a text, or an acknowledgement. *q stays where it is until it is answered or
+// forgotten. 0, -ENOTCONN or -ETIMEDOUT (it has not been put, and has ended).
+int link_put(
 	struct link *l,
+	struct link_question *q,
 	enum channel_type type,
 	const void *element,
-	unsigned timeout_ms,
-	char **text,
-	struct channel_ack *why
+	bool text,
+	unsigned timeout_ms
 );
+bool link_answered(struct link *l, struct link_question *q); // it has ended, and is forgotten
+void link_forget(struct link *l, struct link_question *q);
+int link_left_ms(const struct link_question *q);
 // Flows of one query, at most `max`; the number, or -errno. *cursor goes on from there, 0 at the
 // end.
 int link_flows(

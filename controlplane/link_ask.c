@@ -3,7 +3,6 @@
 #include "controlplane/link_private.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -128,36 +127,46 @@ int link_flows(
 	return ret < 0 ? ret : (int)l->flow_count;
 }
 
-int link_text(
+int link_put(
 	struct link *l,
+	struct link_question *q,
 	enum channel_type type,
 	const void *e,
-	unsigned timeout_ms,
-	char **text,
-	struct channel_ack *why
+	bool text,
+	unsigned timeout_ms
 ) {
-	int64_t until = now_ms() + timeout_ms;
+	*q = (struct link_question) {.text = text, .until_ms = now_ms() + timeout_ms};
+	int ret = l->greeted ? statement_send(l, type, e, q->until_ms) : -ENOTCONN;
+	q->ended = ret < 0;
+	q->result = ret;
+	if (ret < 0)
+		return ret;
+	q->seq = l->seq;
+	q->next = l->questions;
+	l->questions = q;
+	return 0;
+}
 
-	if (!l->greeted)
-		return -ENOTCONN;
-	int ret = statement_send(l, type, e, until);
-	l->ack_seq = l->text_seq = l->seq;
-	l->acked = l->text_done = l->text_lost = false;
-	l->text_len = 0;
-	while (ret == 0 && !l->acked && !l->text_done)
-		ret = turn(l, until);
-	l->ack_seq = l->text_seq = 0;
-	*text = l->text;
-	l->text = NULL;
-	if (ret == 0 && l->acked) {
-		*why = l->ack;
-		ret = l->ack.result != 0 ? l->ack.result : -EPROTO;
-	} else if (ret == 0 && (l->text_lost || *text == NULL)) {
-		ret = -E2BIG;
+void link_forget(struct link *l, struct link_question *q) {
+	for (struct link_question **at = &l->questions; *at != NULL; at = &(*at)->next)
+		if (*at == q) {
+			*at = q->next;
+			return;
+		}
+}
+
+bool link_answered(struct link *l, struct link_question *q) {
+	if (!q->ended && link_left_ms(q) == 0) {
+		q->ended = true;
+		q->result = -ETIMEDOUT;
 	}
-	if (ret == 0)
-		return 0;
-	free(*text);
-	*text = NULL;
-	return ret;
+	if (q->ended)
+		link_forget(l, q);
+	return q->ended;
+}
+
+int link_left_ms(const struct link_question *q) {
+	int64_t left = q->until_ms - now_ms();
+
+	return q->ended || left < 0 ? 0 : (int)left;
 }

@@ -47,10 +47,7 @@ struct link {
 	uint32_t flow_count, flow_max;
 	uint64_t flow_cursor;
 	bool flows_done;
-	uint64_t text_seq; // 0: nobody waits
-	char *text; // owned while it grows
-	size_t text_len;
-	bool text_done, text_lost; // it was too long, or there was no memory
+	struct link_question *questions; // borrowed: put, and not answered
 	// reports
 	struct channel_counter counters[LINK_COUNTERS_MAX];
 	uint32_t counter_count;

@@ -2,6 +2,7 @@
 // sluice-controld: one thread, one poll loop.
 #include "controlplane/api_health.h"
 #include "controlplane/http.h"
+#include "controlplane/later.h"
 #include "controlplane/secret_process.h"
 
 #include <errno.h>
@@ -256,12 +257,13 @@ static void serve(struct control *c, struct http *http, int signals) {
 		fds[0] = (struct pollfd) {.fd = signals, .events = POLLIN};
 		link_poll_prepare(c->link, &fds[1]);
 		http_poll_prepare(http, &fds[1 + LINK_FDS]);
-		if (poll(fds, 1 + LINK_FDS + HTTP_FDS, http_timeout_ms(http, TURN_MS)) < 0
-		    && errno != EINTR)
+		int timeout_ms = later_timeout_ms(c, http_timeout_ms(http, TURN_MS));
+		if (poll(fds, 1 + LINK_FDS + HTTP_FDS, timeout_ms) < 0 && errno != EINTR)
 			return;
 		if (fds[0].revents != 0)
 			return;
 		link_poll_done(c->link, &fds[1]);
+		later_turn(c);
 		http_run(http);
 		health_tick(c, monotonic_ms());
 		backup_hourly(c, monotonic_ms() / 1000);
@@ -289,6 +291,8 @@ int main(int argc, char **argv) {
 		fprintf(stderr, "sluice-controld " SLUICE_VERSION " serves %s/api.sock\n", s.run_dir
 		);
 		serve(&c, http, signals);
+		later_end(&c);
+		http_run(http);
 	}
 	http_destroy(http);
 	link_destroy(c.link);

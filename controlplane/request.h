@@ -29,7 +29,10 @@ struct request {
 	char segments[512];
 };
 
+struct later;
+
 struct reply {
+	struct later *later; // not NULL: it follows, nothing else is filled
 	unsigned status;
 	const char *type; // content type
 	char *text; // owned, freed by whoever sends it

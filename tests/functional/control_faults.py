@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """What goes wrong, and what sluice-controld does then: killed at any moment of a write load, a disk
-that is full, a clock that jumps, an audit log that somebody changed, a data plane that hangs, an empty
-machine that gets a backup; and secrets, which are nowhere they should not be."""
+that is full, a clock that jumps, an audit log that somebody changed, a data plane that hangs or takes
+its time (others are answered meanwhile), an empty machine that gets a backup; and secrets, which are
+nowhere they should not be."""
 
 import os
 import random
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -196,6 +198,76 @@ def a_hanging_data_plane():
     lab.stop("controld")
 
 
+class Caller(threading.Thread):
+    """One call of the API that may have to wait."""
+
+    def __init__(self, *call):
+        super().__init__(daemon=True)
+        self.call, self.status, self.answer = call, None, None
+        self.start()
+
+    def run(self):
+        self.status, self.answer = lab.call(*self.call)
+
+
+def held():
+    return (lab.dir / "log").read_text(errors="replace").count("held ")
+
+
+def others_are_answered_meanwhile():
+    """A dead letter list, a topic check and 10,000 signatures take their time in the data plane."""
+    (lab.dir / "signatures").mkdir()
+    rules = "signatures:\n" + "".join(
+        f"  - {{id: {n + 1}, name: s{n}, expression: needle{n}x, severity: low, action: tag, match: needle{n}x}}\n"
+        for n in range(10000))
+    (lab.dir / "signatures/rules.yaml").write_text("signatures: []\n")
+    lab.controld()
+    good("POST", "/v1/devices", {"name": "steady"})
+    lab.sluiced("--slow")
+    callers = [Caller("GET", "/v1/dead-letters"), Caller("GET", "/v1/topics"),
+               Caller("POST", "/v1/rules", {"text": rules, "comment": "many"})]
+    lab.until(lambda: held() == 3, "three questions held")
+    callers.append(Caller("GET", "/v1/dead-letters?limit=7"))  # in line behind the first
+    for n in range(20):
+        good("GET", "/v1/devices/steady")
+        good("POST", "/v1/devices", {"name": f"meanwhile-{n}"})
+    lab.check(lab.ctl("device", "show", "steady").returncode == 0, "device show")
+    lab.check(good("GET", "/v1/status")["data_plane"]["connected"], "status")
+    lab.check(held() == 3 and all(c.is_alive() for c in callers), "somebody did not wait")
+
+    def done():
+        good("GET", "/v1/devices/steady/why")  # lets go what is held
+        return not any(c.is_alive() for c in callers)
+
+    lab.until(done, "answers")
+    for c in callers:
+        lab.check(c.status == 200, f"{c.call[:2]}: {c.status} {c.answer}")
+    lab.check(held() == 4 and callers[0].answer == callers[3].answer, "the one in line")
+    lab.check(callers[2].answer["applied"] == "yes", callers[2].answer)
+    lab.check(len(good("GET", "/v1/rules")["rules"]) == 10000, "signatures in force")
+    lab.check(any(e["action"] == "rules.apply" for e in good("GET", "/v1/audit")["entries"]), "no audit")
+
+    # Who asked is gone; the data plane goes; sluice-controld goes.
+    s = socket.socket(socket.AF_UNIX)
+    s.connect(lab.api)
+    s.sendall(b"GET /v1/dead-letters HTTP/1.1\r\nHost: sluice\r\n\r\n")
+    lab.until(lambda: held() == 5, "a question of one who goes")
+    s.close()
+    good("GET", "/v1/devices/steady/why")
+    c = Caller("GET", "/v1/topics")
+    lab.until(lambda: held() == 6, "another question")
+    lab.stop("sluiced", signal.SIGKILL)
+    c.join(20)
+    lab.check(c.status == 503 and c.answer["error"]["code"] == "data-plane-away", f"{c.status} {c.answer}")
+    lab.sluiced("--slow")
+    c = Caller("GET", "/v1/topics")
+    lab.until(lambda: held() == 7, "a question at the end")
+    lab.stop("controld")
+    c.join(20)
+    lab.check(c.status == 503 and c.answer["error"]["code"] == "ends", f"{c.status} {c.answer}")
+    lab.stop("sluiced", signal.SIGKILL)
+
+
 PASSWORD, KEY = "Xk7-unmistakable-words", "c0ffee" * 10 + "c0ff"
 
 
@@ -294,6 +366,7 @@ a_full_disk()
 the_clock_jumps()
 tampering_is_noticed()
 a_hanging_data_plane()
+others_are_answered_meanwhile()
 secrets_stay_where_they_are()
 an_empty_machine_gets_it_all_back()
 print("ok")

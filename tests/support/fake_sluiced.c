@@ -2,7 +2,10 @@
 // A data plane for tests of the control plane: speaks the channel, acknowledges what it is told and
 // reports figures that are always the same.
 //
-//   fake_sluiced CHANNEL_SOCKET [--hang]    --hang: greets, then never reads again
+//   fake_sluiced CHANNEL_SOCKET [--hang | --slow]
+//
+// --hang: greets, then never reads again. --slow: what takes long (dead letters, topics,
+// signatures) is held until somebody asks `why`; each is said on standard error.
 #include "controlplane/api/channel.h"
 
 #include <stdio.h>
@@ -191,6 +194,46 @@ static void why(const struct channel_message *m) {
 	say(CHANNEL_TEXT, 1, CHANNEL_FLAG_LAST, m->header->seq, 0);
 }
 
+// --- --slow
+
+#define HELD_MAX 8
+
+static bool slow;
+static struct {
+	uint8_t *bytes; // owned
+	size_t len;
+} held[HELD_MAX];
+static unsigned held_count;
+
+static void take(const struct channel_message *m);
+
+static bool hold(const struct channel_message *m, size_t len) {
+	const struct channel_generation *g = m->elements;
+	bool takes_long = m->type == CHANNEL_LETTERS || m->type == CHANNEL_TOPICS
+		|| (m->type == CHANNEL_GENERATION && g->kind == GENERATION_SIGNATURES);
+
+	if (!slow || !takes_long || held_count == HELD_MAX)
+		return false;
+	held[held_count].bytes = aligned_alloc(8, (len + 7) & ~(size_t)7);
+	if (held[held_count].bytes == NULL)
+		return false;
+	memcpy(held[held_count].bytes, in, len);
+	held[held_count++].len = len;
+	fprintf(stderr, "held %d\n", m->type);
+	return true;
+}
+
+static void release(void) {
+	for (unsigned i = 0; i < held_count; i++) {
+		struct channel_message m;
+		uint16_t theirs;
+		if (channel_decode(held[i].bytes, held[i].len, &m, &theirs) == CHANNEL_OK)
+			take(&m);
+		free(held[i].bytes);
+	}
+	held_count = 0;
+}
+
 static void take(const struct channel_message *m) {
 	switch (m->type) {
 	case CHANNEL_HELLO:
@@ -214,6 +257,7 @@ static void take(const struct channel_message *m) {
 		topics(m);
 		break;
 	case CHANNEL_WHY:
+		release();
 		why(m);
 		break;
 	case CHANNEL_FLOW_ACTION:
@@ -241,6 +285,7 @@ int main(int argc, char **argv) {
 		pause();
 		return 0;
 	}
+	slow = argc > 2 && strcmp(argv[2], "--slow") == 0;
 	for (;;) {
 		struct channel_message m;
 		uint16_t theirs;
@@ -249,6 +294,7 @@ int main(int argc, char **argv) {
 			return 0;
 		if (channel_decode(in, (size_t)n, &m, &theirs) != CHANNEL_OK)
 			return 3;
-		take(&m);
+		if (!hold(&m, (size_t)n))
+			take(&m);
 	}
 }
