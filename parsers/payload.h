@@ -72,6 +72,7 @@ enum value_kind : uint8_t {
 
 struct value {
 	enum value_kind kind;
+	uint8_t decimals; // VALUE_F64: how many its text had, a hint for who writes it; 0: no hint
 	union {
 		bool b;
 		int64_t i;

@@ -13,15 +13,10 @@
 #include <assert.h>
 #include <stdatomic.h>
 
-uint64_t entry_bytes(const struct batch_entry *e) {
-	return (uint64_t)e->len + e->key_len + e->headers_len;
-}
-
 static struct batch_entry *entry_begin(struct batch *b, struct view key) {
 	struct batch_entry *e = &b->entries[b->count];
 
-	if (key.len > 0) // an empty view may have no pointer
-		memcpy(b->buf + b->used, key.p, key.len);
+	json_raw_short(b->buf + b->used, key.p, key.len);
 	e->key_offset = b->used;
 	e->key_len = (uint16_t)key.len;
 	e->offset = b->used + key.len;
@@ -255,7 +250,7 @@ static void admit_item(struct pipeline *p, struct item *it) {
 	accepted(p, it);
 	it->ack = ack;
 	dedup_admitted(p, it, ack);
-	if (!waits)
+	if (!waits && it->m.token != TOKEN_NONE)
 		settle_later(p, &it->m, &(struct verdict) {.outcome = OUTCOME_ACKED});
 }
 

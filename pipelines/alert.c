@@ -40,7 +40,7 @@ static uint8_t *label(uint8_t *p, const char *s) {
 }
 
 static uint8_t *number(uint8_t *p, double v) {
-	return isfinite(v) ? json_f64(p, v) : JSON_LITERAL(p, "null");
+	return isfinite(v) ? json_f64(p, v, 0) : JSON_LITERAL(p, "null");
 }
 
 static uint8_t *field_part(uint8_t *p, const struct alert *a) {

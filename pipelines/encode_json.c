@@ -42,23 +42,69 @@ uint32_t encode_json_bound(
 	return n;
 }
 
-// The record id: the same for every copy of one message, different for everything else.
-static uint8_t *
-identity(uint8_t *p, const struct item *it, const struct record *rec, uint64_t seq) {
+// Up to the device's name in the id.
+static const struct envelope_head *head(struct envelope *e, const struct message *m) {
+	uint8_t ack = m->profile->route->ack;
+	struct envelope_head *h = &e->json;
+
+	if (envelope_head_is(h, m, ack))
+		return h;
+	const struct envelope_prefix *prefix = &e->record[m->transport][ack];
+	uint8_t *p = json_raw(h->text, prefix->text, prefix->len);
+	p = json_u64(p, m->realm);
+	p = JSON_LITERAL(p, ",\"arrival_ns\":");
+	p = json_i64(p, m->rx_wall_ns);
 	p = JSON_LITERAL(p, ",\"id\":\"");
+	h->len = (uint32_t)(p - h->text);
+	return h;
+}
+
+static const struct envelope_epoch *epoch(struct envelope *e, uint64_t of) {
+	struct envelope_epoch *k = &e->epoch;
+
+	if (k->id_len > 0 && k->of == of)
+		return k;
+	uint8_t *p = k->id;
+	*p++ = '/';
+	p = json_u64(p, of);
+	*p++ = '/';
+	k->id_len = (uint8_t)(p - k->id);
+	p = JSON_LITERAL(k->member, ",\"epoch\":");
+	p = json_u64(p, of);
+	p = JSON_LITERAL(p, ",\"seq\":");
+	k->member_len = (uint8_t)(p - k->member);
+	k->of = of;
+	return k;
+}
+
+static uint8_t *places(uint8_t *p, const uint8_t from[ENVELOPE_EPOCH_PLACES], uint32_t len) {
+	static_assert(sizeof(",\"epoch\":,\"seq\":") + JSON_U64_MAX_BYTES < ENVELOPE_EPOCH_PLACES);
+	memcpy(p, from, ENVELOPE_EPOCH_PLACES);
+	return p + len;
+}
+
+// The record id, the same for every copy of one message, different for everything else; and its
+// parts. Fixed copies write behind what they are for: what follows is longer.
+static uint8_t *identity(
+	uint8_t *p,
+	const struct envelope_epoch *k,
+	const struct item *it,
+	const struct record *rec
+) {
+	uint64_t seq = rec->reading->has_seq ? rec->reading->seq : it->m.seq;
+	bool alone = rec->n == 0 && it->record_count == 1;
+
 	p = json_escaped(p, rec->device);
-	*p++ = '/';
-	p = json_u64(p, it->m.epoch);
-	*p++ = '/';
+	p = places(p, k->id, k->id_len);
 	p = json_u64(p, seq);
 	*p++ = '/';
 	p = json_u64(p, rec->n);
 	p = JSON_LITERAL(p, "\",\"device\":");
 	p = json_string(p, rec->device);
-	p = JSON_LITERAL(p, ",\"epoch\":");
-	p = json_u64(p, it->m.epoch);
-	p = JSON_LITERAL(p, ",\"seq\":");
+	p = places(p, k->member, k->member_len);
 	p = json_u64(p, seq);
+	if (alone)
+		return JSON_LITERAL(p, ",\"n\":0,\"of\":1");
 	p = JSON_LITERAL(p, ",\"n\":");
 	p = json_u64(p, rec->n);
 	p = JSON_LITERAL(p, ",\"of\":");
@@ -158,23 +204,18 @@ static uint8_t *values(uint8_t *p, const struct field *fields, uint32_t n) {
 }
 
 uint32_t encode_json(
-	const struct envelope *e,
+	struct envelope *e,
 	const struct item *it,
 	const struct record *rec,
 	const struct readings *readings,
 	uint8_t *at
 ) {
-	const struct message *m = &it->m;
-	const struct reading *reading = rec->reading;
-	const struct envelope_prefix *prefix = &e->record[m->transport][m->profile->route->ack];
-	uint8_t *p = json_raw(at, prefix->text, prefix->len);
+	const struct envelope_head *h = head(e, &it->m);
+	uint8_t *p = json_raw(at, h->text, h->len);
 
-	p = json_u64(p, m->realm);
-	p = JSON_LITERAL(p, ",\"arrival_ns\":");
-	p = json_i64(p, m->rx_wall_ns);
-	p = identity(p, it, rec, reading->has_seq ? reading->seq : m->seq);
-	p = optional(p, m, rec);
-	p = flags(p, m);
+	p = identity(p, epoch(e, it->m.epoch), it, rec);
+	p = optional(p, &it->m, rec);
+	p = flags(p, &it->m);
 	p = findings_json(p, rec);
 	p = values(p, readings->fields + rec->first_field, rec->field_count);
 	*p++ = '}';

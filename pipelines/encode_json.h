@@ -13,9 +13,10 @@ uint32_t encode_json_bound(
 	const struct readings *readings
 );
 
-// Write the object at `at`; returns its length. The ledger-seq places lie at e->seq_at from `at`.
+// Write the object at `at`, which has room for the bound; returns its length. The ledger-seq places
+// lie at e->seq_at from `at`. Of *e it only writes what it keeps for the next record.
 uint32_t encode_json(
-	const struct envelope *e,
+	struct envelope *e,
 	const struct item *it,
 	const struct record *rec,
 	const struct readings *readings,

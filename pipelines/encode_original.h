@@ -9,9 +9,10 @@
 uint32_t
 encode_original_bound(const struct envelope *e, const struct item *it, const struct record *rec);
 
-// Write headers and value at entry->offset of `buf` and fill in where they lie.
+// Write headers and value at entry->offset of `buf` and fill in where they lie. Of *e it only
+// writes what it keeps for the next record.
 void encode_original(
-	const struct envelope *e,
+	struct envelope *e,
 	const struct item *it,
 	const struct record *rec,
 	uint8_t *buf,

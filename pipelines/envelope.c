@@ -87,6 +87,9 @@ static void render_derived(
 void envelope_render(struct envelope *e, const struct config *c) {
 	e->appliance = view_of(c->appliance, (uint32_t)strnlen(c->appliance, CONFIG_NAME_MAX));
 	e->partition_map = c->partition_map;
+	e->json.len = 0;
+	e->original.len = 0;
+	e->epoch.id_len = 0;
 	for (enum transport t = 0; t < TRANSPORT_COUNT; t++) {
 		for (uint8_t ack = 0; ack < ENVELOPE_ACKS; ack++)
 			render_record(e, t, ack);

@@ -27,6 +27,30 @@ static inline uint8_t *json_raw(uint8_t *p, const void *s, uint32_t len) {
 	return p + len;
 }
 
+// The same for names, which are short: copies that overlap take less than a call.
+static inline uint8_t *json_raw_short(uint8_t *p, const uint8_t *s, uint32_t len) {
+	if (len > 16)
+		return json_raw(p, s, len);
+	if (len >= 8) {
+		uint64_t first, last;
+		memcpy(&first, s, 8);
+		memcpy(&last, s + len - 8, 8);
+		memcpy(p, &first, 8);
+		memcpy(p + len - 8, &last, 8);
+	} else if (len >= 4) {
+		uint32_t first, last;
+		memcpy(&first, s, 4);
+		memcpy(&last, s + len - 4, 4);
+		memcpy(p, &first, 4);
+		memcpy(p + len - 4, &last, 4);
+	} else if (len > 0) {
+		p[0] = s[0];
+		p[len / 2] = s[len / 2];
+		p[len - 1] = s[len - 1];
+	}
+	return p + len;
+}
+
 extern const char json_digit_pairs[200];
 extern const uint64_t json_powers[20]; // of ten; [0] is 0, so that 0 has one digit
 
@@ -62,8 +86,9 @@ static inline uint8_t *json_i64(uint8_t *p, int64_t v) {
 	return json_u64(p, 0 - (uint64_t)v);
 }
 
-// A finite double; reading the text back gives the same double.
-uint8_t *json_f64(uint8_t *p, double v);
+// A finite double; reading the text back gives the same double. `decimals` is how many it probably
+// has, 0: nothing is known; it changes nothing of what is written.
+uint8_t *json_f64(uint8_t *p, double v, uint32_t decimals);
 
 // With quotes and escapes. `text` is UTF-8.
 uint8_t *json_string(uint8_t *p, struct view text);
@@ -75,4 +100,9 @@ uint8_t *json_base64(uint8_t *p, struct view bytes);
 
 // A value of a field; bytes are {"base64":"..."}.
 uint8_t *json_value(uint8_t *p, const struct value *v);
-uint32_t json_value_bound(const struct value *v);
+
+static inline uint32_t json_value_bound(const struct value *v) {
+	if (v->kind < VALUE_STRING)
+		return JSON_F64_MAX_BYTES;
+	return v->kind == VALUE_STRING ? json_string_bound(v->s.len) : base64_bytes(v->s.len) + 16;
+}

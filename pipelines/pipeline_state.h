@@ -72,7 +72,9 @@ void admit_burst(struct pipeline *p, uint16_t from, uint16_t to);
 bool admit_derived(struct pipeline *p, const struct derived *d);
 bool admit_dead_letter(struct pipeline *p, const struct dead_letter *d, uint64_t rx_ns);
 // Bytes that an entry keeps in flight.
-uint64_t entry_bytes(const struct batch_entry *e);
+static inline uint64_t entry_bytes(const struct batch_entry *e) {
+	return (uint64_t)e->len + e->key_len + e->headers_len;
+}
 
 // settle.c: what came of a message, told to its adapter now or at the end of the burst.
 void settle_later(struct pipeline *p, const struct message *m, const struct verdict *v);

@@ -28,8 +28,15 @@ static const char *closed(const uint8_t *end) {
 	return text;
 }
 
+// Whatever the hint: the same text.
 static const char *f64(double v) {
-	return closed(json_f64((uint8_t *)text, v));
+	char unhinted[64];
+
+	*json_f64((uint8_t *)unhinted, v, 0) = '\0';
+	for (uint32_t hint = 1; hint < 12; hint++)
+		assert_string_equal(closed(json_f64((uint8_t *)text, v, hint)), unhinted);
+	assert_string_equal(closed(json_f64((uint8_t *)text, v, UINT8_MAX)), unhinted);
+	return text;
 }
 
 static void doubles_as_people_write_them(void **) {
@@ -45,6 +52,10 @@ static void doubles_as_people_write_them(void **) {
 		{0.1, "0.1"},
 		{1e-8, "0.00000001"},
 		{123456789.125, "123456789.125"},
+		{99999999999999.9, "99999999999999.9"},
+		{9999999.99999999, "9999999.99999999"},
+		{20.5, "20.5"},
+		{-1000000, "-1000000.0"},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
@@ -84,13 +95,14 @@ static void doubles_come_back_bit_for_bit(void **) {
 	for (size_t i = 0; i < sizeof(edges) / sizeof(edges[0]); i++)
 		comes_back(edges[i]);
 	srand(1);
-	for (int i = 0; i < 200000; i++) {
+	for (int i = 0; i < 60000; i++) {
 		uint64_t bits = (uint64_t)rand() << 42 ^ (uint64_t)rand() << 21 ^ (uint64_t)rand();
 		double v;
 		memcpy(&v, &bits, sizeof(v));
 		if (isfinite(v))
 			comes_back(v);
 		comes_back((double)(rand() - RAND_MAX / 2) / 1000.0);
+		comes_back((double)((int64_t)rand() << 20 ^ rand()) / 1e8);
 		comes_back(ldexp((double)rand(), rand() % 80 - 60));
 	}
 }
@@ -137,11 +149,11 @@ static void integers_of_every_length(void **) {
 		integer_is(v);
 }
 
-// Every byte at every place of the word-wise way, the input at the edge of a page.
+// Every byte at every place of the vector-wise way, the input at the edge of a page.
 static void strings_come_back(void **) {
 	uint8_t in[40];
 
-	for (uint32_t len = 0; len <= 20; len++) {
+	for (uint32_t len = 0; len <= sizeof(in); len++) {
 		for (uint32_t at = 0; at < len; at++) {
 			for (uint32_t c = 0; c < 0x80; c++) {
 				memset(in, 'a', len);
@@ -186,6 +198,43 @@ static void base64(void **) {
 	}
 }
 
+static void base64_of(const uint8_t *in, uint32_t len, char *out) {
+	static const char alphabet[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	uint32_t bits = 0;
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < len; i++) {
+		bits = bits << 8 | in[i];
+		for (count += 8; count >= 6; count -= 6)
+			*out++ = alphabet[bits >> (count - 6) & 63];
+	}
+	if (count > 0)
+		*out++ = alphabet[bits << (6 - count) & 63];
+	for (uint32_t i = len; i % 3 != 0; i++)
+		*out++ = '=';
+	*out = '\0';
+}
+
+// Twelve bytes at once: all values of each six bits, every length of what is left, the input at the
+// edge of a page.
+static void base64_of_every_length(void **) {
+	char expected[400];
+	uint8_t in[256];
+
+	srand(2);
+	for (uint32_t round = 0; round < 20; round++) {
+		for (uint32_t len = 0; len <= sizeof(in); len++) {
+			for (uint32_t i = 0; i < len; i++)
+				in[i] = (uint8_t)(round == 0 ? i * 7 : (unsigned)rand());
+			uint8_t *end = json_base64((uint8_t *)text, guard_view(in, len));
+			assert_int_equal(end - (uint8_t *)text, base64_bytes(len));
+			base64_of(in, len, expected);
+			assert_string_equal(closed(end), expected);
+		}
+	}
+}
+
 static void values(void **) {
 	struct value v = {.kind = VALUE_BYTES, .s = VIEW_LITERAL("foo")};
 
@@ -207,6 +256,7 @@ int main(void) {
 		cmocka_unit_test(integers_of_every_length),
 		cmocka_unit_test(strings_come_back),
 		cmocka_unit_test(base64),
+		cmocka_unit_test(base64_of_every_length),
 		cmocka_unit_test(values),
 	};
 	return cmocka_run_group_tests(tests, guard_setup, NULL);
