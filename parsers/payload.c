@@ -5,6 +5,8 @@
 #include "parsers/swar.h"
 #include "parsers/utf8.h"
 
+#include <emmintrin.h>
+
 const char *payload_rc_label(enum payload_rc rc) {
 	static const char *const labels[PAYLOAD_RC_COUNT] = {
 #define X(id, label) [id] = label,
@@ -82,25 +84,33 @@ enum payload_rc payload_decode(
 	return rc;
 }
 
-// No control character, '/', '+', '#', nor anything above ASCII in these eight bytes.
-static bool plain_word(uint64_t w) {
-	return ((w & HIGH_BITS) | bytes_below(w, 0x20) | bytes_that_are(w, 0x7f)
-		| bytes_that_are(w, '/') | bytes_that_are(w, '+') | bytes_that_are(w, '#'))
-		== 0;
+// No control character, '/', '+', '#', nor anything above ASCII in these bytes.
+static inline bool plain_bytes(__m128i bytes) {
+	__m128i odd = _mm_cmplt_epi8(bytes, _mm_set1_epi8(0x20)); // signed: from 0x80 on as well
+
+	odd = _mm_or_si128(odd, _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f)));
+	odd = _mm_or_si128(odd, _mm_cmpeq_epi8(bytes, _mm_set1_epi8('/')));
+	odd = _mm_or_si128(odd, _mm_cmpeq_epi8(bytes, _mm_set1_epi8('+')));
+	odd = _mm_or_si128(odd, _mm_cmpeq_epi8(bytes, _mm_set1_epi8('#')));
+	return _mm_movemask_epi8(odd) == 0;
 }
 
 static bool plain_id(struct view id) {
-	uint64_t word;
+	uint64_t first, last;
 
-	if (id.len < 8)
-		return plain_word(bytes_word(id.p, id.len) | (EACH_BYTE * 'a') << 8 * id.len);
-	for (uint32_t at = 0; at + 8 <= id.len; at += 8) {
-		memcpy(&word, id.p + at, 8);
-		if (!plain_word(word))
-			return false;
+	if (id.len < 8) {
+		first = bytes_word(id.p, id.len) | (EACH_BYTE * 'a') << 8 * id.len;
+		return plain_bytes(_mm_set1_epi64x((long long)first));
 	}
-	memcpy(&word, id.p + id.len - 8, 8);
-	return plain_word(word);
+	if (id.len <= 16) {
+		memcpy(&first, id.p, 8);
+		memcpy(&last, id.p + id.len - 8, 8);
+		return plain_bytes(_mm_set_epi64x((long long)last, (long long)first));
+	}
+	for (uint32_t at = 0; at + 16 < id.len; at += 16)
+		if (!plain_bytes(_mm_loadu_si128((const __m128i *)(id.p + at))))
+			return false;
+	return plain_bytes(_mm_loadu_si128((const __m128i *)(id.p + id.len - 16)));
 }
 
 bool device_id_valid(struct view id) {

@@ -137,15 +137,6 @@ static bool named(struct view name, struct view key) {
 	return key.len > 0 && view_equal(name, key);
 }
 
-// Any function of the name will do; a peer that makes all names collide meets the sort.
-static uint64_t name_class(struct view name) {
-	if (name.len == 0)
-		return 1;
-	uint32_t h = name.p[0] * 3u + name.p[name.len - 1] * 11u + name.p[name.len / 2] * 5u
-		+ name.len * 17u;
-	return UINT64_C(1) << (h & 63);
-}
-
 static bool seen(const struct readings_filler *f, struct view name) {
 	const struct field *fields = f->out->fields + f->open->first_field;
 
@@ -174,7 +165,7 @@ enum payload_rc readings_field(
 	if (out->field_count == FIELDS_MAX)
 		return PAYLOAD_TOO_MANY;
 
-	uint64_t class = name_class(name);
+	uint64_t class = readings_class(name);
 	if ((f->classes & class) != 0) {
 		if (f->open->field_count > COMPARE_ALL_MAX)
 			f->suspect = true;

@@ -65,6 +65,22 @@ static inline uint64_t siphash13(const uint64_t key[2], const void *bytes, uint3
 	return siphash_squeeze(v);
 }
 
+// Of who sent something: an address of 4 or 16 bytes, or none, in its realm.
+static inline uint64_t
+siphash_peer(const uint64_t key[2], const uint8_t *address, uint32_t len, uint16_t realm) {
+	uint64_t words[3] = {0, 0, (uint64_t)len << 32 | realm};
+
+	if (len == 4) {
+		uint32_t four;
+		memcpy(&four, address, 4);
+		words[0] = (uint64_t)realm << 32 | four;
+		return siphash13(key, words, 8);
+	}
+	if (len == 16)
+		memcpy(words, address, 16);
+	return siphash13(key, words, sizeof(words));
+}
+
 // The variant with 128 bits: long enough to stand for the bytes themselves.
 static inline void
 siphash13_128(const uint64_t key[2], const void *bytes, uint32_t len, uint64_t out[2]) {

@@ -95,7 +95,8 @@ struct view path_segment(struct view path, uint32_t n) {
 
 // What the envelope carries as text must be text.
 static bool texts_valid(const struct message *m) {
-	if (!utf8_valid(m->path) || !utf8_valid(m->content_type))
+	if ((m->path.len > 0 && !utf8_valid(m->path))
+	    || (m->content_type.len > 0 && !utf8_valid(m->content_type)))
 		return false;
 	for (uint32_t i = 0; i < m->property_count; i++)
 		if (!utf8_valid(m->properties[i].name) || !utf8_valid(m->properties[i].value))
@@ -132,20 +133,18 @@ struct view message_device(struct item *it) {
 static bool record_device(struct item *it, struct record *rec, struct view claim) {
 	const struct message *m = &it->m;
 	bool payload_names = m->profile->device_from == DEVICE_FROM_PAYLOAD;
+	bool checked; // by the decoder, or made here
 
 	if (payload_names)
 		claim = rec->reading->device;
 	else if (rec->reading->device.len > 0)
 		rec->claimed = rec->reading->device;
 
-	if (m->device.len > 0) {
-		rec->device = claim.len > 0 ? claim : m->device;
-	} else {
-		rec->device = claim;
-	}
-	if (view_equal(rec->claimed, rec->device))
+	rec->device = claim.len > 0 ? claim : m->device;
+	checked = claim.len > 0 && m->profile->device_from != DEVICE_FROM_PATH;
+	if (rec->claimed.len > 0 && view_equal(rec->claimed, rec->device))
 		rec->claimed = (struct view) {0};
-	if (device_id_valid(rec->device)) {
+	if (checked || device_id_valid(rec->device)) {
 		struct view sender = m->device.len > 0 ? m->device : rec->device;
 		return claim_path(m->profile, sender, m->path) || claim_denied(it);
 	}
