@@ -22,7 +22,7 @@ static void fill(struct flow_book *b, uint32_t flows) {
 		memcpy(id.peer.bytes, &i, sizeof(i));
 		int n = snprintf(name, sizeof(name), "device-%08u", i);
 		id.device = (struct view) {(const uint8_t *)name, (uint32_t)n};
-		id.name = flow_book_name(b, id.device);
+		flow_book_id(b, &id);
 		struct flow_entry *e = flow_book_entry(b, flow_book_hash(b, &id), &id);
 		e->records = 1;
 		e->seen_ns = 1 + i;

@@ -369,6 +369,20 @@ static void mirror_input(struct adapters *a, struct rte_mbuf *m) {
 	mirror_mqtt_input(a->mirror, &p->key, view_of(tcp, len), a->now_ns, a->wall_ns);
 }
 
+// Sent to the same place of ours: most datagrams of a burst are.
+static bool same_place(const struct flow_key *a, const struct flow_key *b) {
+	uint64_t x[3], y[3];
+
+	static_assert(
+		offsetof(struct flow_key, local) == 16
+		&& offsetof(struct flow_key, remote_port) == 32 && sizeof(*a) == 40
+	);
+	memcpy(x, a->local, sizeof(x));
+	memcpy(y, b->local, sizeof(y));
+	// The remote port is the lowest half word of the third.
+	return ((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) >> 16) == 0;
+}
+
 // Which listeners the datagrams of a burst are for, and what their adapters want to know before.
 static void look_ahead(
 	struct adapters *a,
@@ -376,13 +390,18 @@ static void look_ahead(
 	unsigned count,
 	const struct config_listener **listeners
 ) {
+	const struct flow_key *before = nullptr; // of the datagram right before
+
 	if (a->coap != nullptr)
 		coap_ahead_begin(a->coap);
 	for (unsigned i = 0; i < count; i++) {
 		const struct packet *p = packet_of(packets[i]);
 		if (p->key.protocol != IPPROTO_UDP)
 			continue;
-		listeners[i] = listener_lookup(a->listeners, &p->key);
+		listeners[i] = before != nullptr && same_place(before, &p->key)
+			? listeners[i - 1]
+			: listener_lookup(a->listeners, &p->key);
+		before = i + 1 < count ? &p->key : nullptr;
 		if (a->coap != nullptr && listeners[i] != nullptr
 		    && listeners[i]->protocol == LISTEN_COAP && packets[i]->nb_segs == 1)
 			coap_ahead(

@@ -122,6 +122,18 @@ static struct block_entry *source_entry(const struct source *s) {
 	return nullptr;
 }
 
+// Whether any address has an entry of that action: mostly none has.
+static inline bool no_source(const struct blocks *b, uint8_t family, enum block_action action) {
+	const _Atomic uint64_t *l = b->lengths6[action];
+
+	if (family == 4)
+		return atomic_load_explicit(&b->lengths4[action], memory_order_relaxed) == 0;
+	return (atomic_load_explicit(&l[0], memory_order_relaxed)
+		| atomic_load_explicit(&l[1], memory_order_relaxed)
+		| atomic_load_explicit(&l[2], memory_order_relaxed))
+		== 0;
+}
+
 bool blocks_source_peek(
 	const struct blocks *b,
 	uint8_t family,
@@ -130,7 +142,7 @@ bool blocks_source_peek(
 ) {
 	struct source s = {b, remote, realm, family, BLOCK_ACTION_BLOCK};
 
-	return source_entry(&s) != nullptr;
+	return !no_source(b, family, BLOCK_ACTION_BLOCK) && source_entry(&s) != nullptr;
 }
 
 bool blocks_source(const struct blocks *b, uint8_t family, const uint8_t *remote, uint16_t realm) {
@@ -186,7 +198,9 @@ limited(struct blocks *b,
 
 	if (by_device != nullptr && !limit_take(by_device, records, now_ns))
 		return true;
-	struct block_entry *by_source = peer->family != 0 ? source_entry(&s) : nullptr;
+	if (peer->family == 0 || no_source(b, peer->family, BLOCK_ACTION_LIMIT))
+		return false;
+	struct block_entry *by_source = source_entry(&s);
 	return by_source != nullptr && !limit_take(by_source, records, now_ns);
 }
 

@@ -12,6 +12,7 @@
 // another generation afterwards looks again.
 #pragma once
 
+#include <emmintrin.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -54,29 +55,22 @@ static inline uint32_t device_word_slot(uint32_t word) {
 	return word & ((1u << DEVICE_SLOT_BITS) - 1);
 }
 
-// The top bit of every byte of `tags` that is `tag`, and of no other: a byte behind one that is
-// equal must not borrow from it, or a tag of 1 would find ways beyond the last.
-static inline uint64_t device_tags_equal(uint64_t tags, uint8_t tag) {
-	const uint64_t low = 0x7f7f7f7f7f7f7f7fu;
-	uint64_t x = tags ^ 0x0101010101010101u * tag;
-
-	return ~(((x & low) + low) | x | low);
-}
-
-// Ways that may be the name's, one bit each.
+// Ways that may be the name's, one bit each. No tag of a name is 0, which stands behind the last.
 static inline uint32_t device_set_candidates(const struct device_set *s, const uint64_t hash[2]) {
+	uint64_t low = atomic_load_explicit(&s->tags[0], memory_order_acquire);
+	uint64_t high = atomic_load_explicit(&s->tags[1], memory_order_acquire);
+	__m128i same = _mm_cmpeq_epi8(
+		_mm_set_epi64x((long long)high, (long long)low),
+		_mm_set1_epi8((char)device_tag(hash))
+	);
 	uint32_t extra = device_word(hash, 0);
 	uint32_t ways = 0;
 
-	for (unsigned half = 0; half < 2; half++) {
-		uint64_t tags = atomic_load_explicit(&s->tags[half], memory_order_acquire);
-		uint64_t m = device_tags_equal(tags, device_tag(hash));
-		for (; m != 0; m &= m - 1) {
-			unsigned way = 8 * half + (unsigned)__builtin_ctzll(m) / 8;
-			uint32_t w = atomic_load_explicit(&s->words[way], memory_order_acquire);
-			if (device_word_slot(w ^ extra) == (w ^ extra))
-				ways |= 1u << way;
-		}
+	for (uint32_t m = (uint32_t)_mm_movemask_epi8(same); m != 0; m &= m - 1) {
+		unsigned way = (unsigned)__builtin_ctz(m);
+		uint32_t w = atomic_load_explicit(&s->words[way], memory_order_acquire);
+		if (device_word_slot(w ^ extra) == (w ^ extra))
+			ways |= 1u << way;
 	}
 	return ways;
 }

@@ -33,33 +33,41 @@ static bool slot_read(const struct slot *s, const uint64_t hash[2], struct devic
 	return atomic_load_explicit(&s->sequence, memory_order_relaxed) == before;
 }
 
-static void probe(const struct device_table *t, const uint64_t hash[2], struct device_entry *out) {
+// The ways of both its sets that may be the name's: those of the second above those of the first.
+static uint32_t candidates(const struct device_table *t, const uint64_t hash[2]) {
+	return device_set_candidates(device_set_at(&t->index, hash, 0), hash)
+		| device_set_candidates(device_set_at(&t->index, hash, 1), hash) << 16;
+}
+
+static uint32_t
+candidate_slot(const struct device_table *t, const uint64_t hash[2], uint32_t ways) {
+	unsigned at = (unsigned)__builtin_ctz(ways);
+
+	static_assert(DEVICE_SET_WAYS <= 16);
+	return device_set_slot(device_set_at(&t->index, hash, at / 16), at % 16);
+}
+
+static void
+probe(const struct device_table *t, const uint64_t hash[2], uint32_t ways, struct device_entry *out
+) {
 	out->slot = DEVICE_NONE;
-	for (unsigned which = 0; which < 2; which++) {
-		const struct device_set *set = device_set_at(&t->index, hash, which);
-		uint32_t ways = device_set_candidates(set, hash);
-		for (; ways != 0; ways &= ways - 1) {
-			uint32_t slot = device_set_slot(set, (unsigned)__builtin_ctz(ways));
-			if (slot < t->capacity && slot_read(&t->slots[slot], hash, out)) {
-				out->slot = slot;
-				return;
-			}
+	for (; ways != 0; ways &= ways - 1) {
+		uint32_t slot = candidate_slot(t, hash, ways);
+		if (slot < t->capacity && slot_read(&t->slots[slot], hash, out)) {
+			out->slot = slot;
+			return;
 		}
 	}
 }
 
 // Three passes, so that the misses of a burst overlap: the sets, the slots, and then all is there.
-static void prefetch_slots(const struct device_table *t, const uint64_t hash[2]) {
-	for (unsigned which = 0; which < 2; which++) {
-		const struct device_set *set = device_set_at(&t->index, hash, which);
-		uint32_t ways = device_set_candidates(set, hash);
-		for (; ways != 0; ways &= ways - 1) {
-			uint32_t slot = device_set_slot(set, (unsigned)__builtin_ctz(ways));
-			if (slot >= t->capacity)
-				continue;
-			__builtin_prefetch(&t->slots[slot]);
-			__builtin_prefetch((const void *)&t->slots[slot].records, 1);
-		}
+static void prefetch_slots(const struct device_table *t, const uint64_t hash[2], uint32_t ways) {
+	for (; ways != 0; ways &= ways - 1) {
+		uint32_t slot = candidate_slot(t, hash, ways);
+		if (slot >= t->capacity)
+			continue;
+		__builtin_prefetch(&t->slots[slot]);
+		__builtin_prefetch((const void *)&t->slots[slot].records, 1);
 	}
 }
 
@@ -70,15 +78,18 @@ void device_table_find(
 	struct device_entry *out
 ) {
 	uint32_t generation = atomic_load_explicit(&t->generation, memory_order_acquire);
+	uint32_t ways[DEVICE_BURST];
 
 	for (uint32_t i = 0; i < n; i++) {
 		__builtin_prefetch(device_set_at(&t->index, hash[i], 0));
 		__builtin_prefetch(device_set_at(&t->index, hash[i], 1));
 	}
+	for (uint32_t i = 0; i < n; i++) {
+		ways[i] = candidates(t, hash[i]);
+		prefetch_slots(t, hash[i], ways[i]);
+	}
 	for (uint32_t i = 0; i < n; i++)
-		prefetch_slots(t, hash[i]);
-	for (uint32_t i = 0; i < n; i++)
-		probe(t, hash[i], &out[i]);
+		probe(t, hash[i], ways[i], &out[i]);
 	// If entries moved meanwhile, what was found is right and what was not may be there.
 	for (unsigned tries = 0; tries < LOOKUP_TRIES; tries++) {
 		atomic_thread_fence(memory_order_acquire);
@@ -88,7 +99,7 @@ void device_table_find(
 		generation = now;
 		for (uint32_t i = 0; i < n; i++)
 			if (out[i].slot == DEVICE_NONE)
-				probe(t, hash[i], &out[i]);
+				probe(t, hash[i], candidates(t, hash[i]), &out[i]);
 	}
 }
 

@@ -52,19 +52,21 @@ static uint32_t tag_of(uint64_t hash) {
 	return (uint32_t)(hash >> 32) | 1;
 }
 
-uint64_t flow_book_name(const struct flow_book *b, struct view device) {
+void flow_book_id(const struct flow_book *b, struct flow_id *id) {
+	const struct channel_address *a = &id->peer;
 	uint64_t name[2];
 
-	siphash13_128(b->secret, device.p, device.len, name);
-	return name[0];
+	siphash13_128(b->secret, id->device.p, id->device.len, name);
+	id->name = name[0];
+	id->address = siphash_peer(b->secret, a->bytes, a->family == 4 ? 4 : 16, a->realm);
 }
 
+// Two hashes that nobody outside can foretell, put together so that neither undoes the other; a
+// transport more is one of a few.
 uint64_t flow_book_hash(const struct flow_book *b, const struct flow_id *id) {
-	uint64_t words[3] = {id->name};
+	uint64_t hash = id->name + id->transport * UINT64_C(0x9e3779b97f4a7c15);
 
-	memcpy(words + 1, id->peer.bytes, 16);
-	words[0] += (uint64_t)id->peer.realm << 16 | (uint64_t)id->peer.family << 8 | id->transport;
-	uint64_t hash = siphash13(b->secret, words, sizeof(words));
+	hash ^= id->address << 17 | id->address >> 47;
 	__builtin_prefetch(&b->tags[set_of(b, hash)]);
 	return hash;
 }

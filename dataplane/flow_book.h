@@ -22,8 +22,10 @@ struct flow_book;
 struct flow_id {
 	struct channel_address peer; // its port and prefix_len are not part of the id
 	struct view device; // at most CHANNEL_NAME_MAX bytes; may be empty
-	uint64_t name; // flow_book_name(), or the first word of a record's name
 	uint8_t transport;
+	// Both under the book's secret: flow_book_id(), or the first word of a record's name and
+	// the siphash_peer() of who sent it.
+	uint64_t name, address;
 };
 
 struct flow_entry {
@@ -48,8 +50,8 @@ static_assert(sizeof(struct flow_entry) == 128);
 int flow_book_create(uint32_t flows, const uint64_t secret[2], struct flow_book **out);
 void flow_book_destroy(struct flow_book *b); // accepts NULL
 
-// The first word of the device's SipHash under the book's secret.
-uint64_t flow_book_name(const struct flow_book *b, struct view device);
+// Fill in the hashes of device and peer.
+void flow_book_id(const struct flow_book *b, struct flow_id *id);
 // The id's hash; the tags of its set are on the way into the cache afterwards.
 uint64_t flow_book_hash(const struct flow_book *b, const struct flow_id *id);
 // For the next lookup: the entry of that hash, if there is one, is on the way into the cache.

@@ -298,7 +298,7 @@ static enum mqtt_end session_visit(void *visitor, const struct mqtt_visit *v) {
 	id.peer = f.peer;
 	id.device = (struct view) {(const uint8_t *)f.device, f.device_len};
 	if (d->gate->book != NULL)
-		id.name = flow_book_name(d->gate->book, id.device);
+		flow_book_id(d->gate->book, &id);
 	const struct flow_entry *e =
 		d->gate->book != NULL ? flow_book_find(d->gate->book, &id) : NULL;
 	if (e != NULL) {

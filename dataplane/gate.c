@@ -218,6 +218,7 @@ void gate_judge(void *gate, struct judgement *j, uint32_t n) {
 		asked[i].flow.device = j[i].device;
 		asked[i].flow.name = names[i][0] = j[i].name[0];
 		names[i][1] = j[i].name[1];
+		asked[i].flow.address = j[i].peer;
 		asked[i].flow.transport = j[i].message->transport;
 	}
 	for (uint32_t i = 0; counted && i < n; i++)

@@ -44,11 +44,19 @@ static uint32_t key_hash(const struct listener_key *key) {
 	return (uint32_t)(h >> 32);
 }
 
+static bool key_is(const struct listener_key *a, const struct listener_key *b) {
+	uint64_t x[3], y[3];
+
+	memcpy(x, a, sizeof(x));
+	memcpy(y, b, sizeof(y));
+	return ((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2])) == 0;
+}
+
 static struct listener_slot *
 slot_of(const struct listener_table *t, const struct listener_key *key) {
 	uint32_t i = key_hash(key) & t->mask;
 
-	while (t->slots[i].listener != nullptr && memcmp(&t->slots[i].key, key, sizeof(*key)) != 0)
+	while (t->slots[i].listener != nullptr && !key_is(&t->slots[i].key, key))
 		i = (i + 1) & t->mask;
 	return (struct listener_slot *)&t->slots[i];
 }

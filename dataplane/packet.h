@@ -19,7 +19,9 @@ struct packet {
 	uint16_t payload_len;
 	uint8_t remote_mac[6];
 	uint16_t flags;
-	uint64_t owner_hash; // SipHash of the key; owner worker = owner_hash % workers; also TCP's
+	// SipHash of the key; owner worker = owner_hash % workers; also TCP's. With one worker of
+	// TCP's segments only.
+	uint64_t owner_hash;
 };
 
 enum packet_flag : uint16_t {

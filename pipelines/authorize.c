@@ -69,6 +69,7 @@ static void docket_add(struct docket *d, uint16_t item, struct record *rec, bool
 		.message = &it->m,
 		.device = rec->device,
 		.name = {rec->name[0], rec->name[1]},
+		.peer = it->peer,
 		.records = 1,
 		.bytes = first ? it->m.payload.len : 0,
 		.granted = granted(it, rec->device),

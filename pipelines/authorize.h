@@ -25,6 +25,7 @@ struct judgement {
 	const struct message *message;
 	struct view device;
 	uint64_t name[2]; // record.name
+	uint64_t peer; // siphash_peer() of the sender under the same secret
 	uint32_t records;
 	uint32_t bytes; // of the payload, with the message's first device
 	bool granted; // the profile lets message.device speak for it, whatever the registry says

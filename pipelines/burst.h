@@ -55,6 +55,7 @@ struct item {
 	bool waited; // in the late lane: what looks at its arrival has seen it
 	uint16_t first_record;
 	uint16_t record_count;
+	uint64_t peer; // siphash_peer() of the sender, beside the names of its records
 	uint8_t address[ADDRESS_TEXT_MAX]; // text of the peer, where that names the device
 };
 

@@ -17,10 +17,15 @@ const char *decision_kind_label(enum decision_kind k) {
 	return k < DECISION_KIND_COUNT ? labels[k] : "?";
 }
 
-static bool same(const struct decision *a, const struct decision *b) {
-	return a->kind == b->kind && a->transport == b->transport && a->reason == b->reason
-		&& a->finding == b->finding && a->field == b->field && a->profile == b->profile
-		&& a->generation == b->generation;
+// What is told of, without when and how often.
+static uint64_t subject(const struct decision *d) {
+	uint64_t word;
+
+	static_assert(
+		offsetof(struct decision, field) == 8 && offsetof(struct decision, times) == 15
+	);
+	memcpy(&word, (const uint8_t *)d + 8, sizeof(word));
+	return word << 8; // little-endian: `times` is the highest byte
 }
 
 static void note(struct pipeline *p, uint32_t place, const struct decision *d) {
@@ -29,9 +34,11 @@ static void note(struct pipeline *p, uint32_t place, const struct decision *d) {
 
 	// Not only the last one: a device whose messages are accepted and flagged in turn has two
 	// lines, not eight.
+	// An empty place has no kind, so that it is never the same.
+	uint64_t wanted = subject(d);
 	for (unsigned i = 0; i < DEVICE_DECISIONS; i++) {
 		struct decision *r = &ring[i];
-		if (r->kind == DECISION_NONE || !same(r, d))
+		if (subject(r) != wanted)
 			continue;
 		r->at_s = d->at_s;
 		r->detail = d->detail;

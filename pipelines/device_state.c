@@ -2,6 +2,7 @@
 #include "parsers/siphash.h"
 #include "pipelines/device_state.h"
 
+#include <emmintrin.h>
 #include <string.h>
 
 #define WORD_USED (1u << 31)
@@ -43,18 +44,35 @@ void device_prefetch_words(const struct device_states *s, const uint64_t hash[2]
 	__builtin_prefetch((const void *)&s->words[set_of(s, hash, 1)]);
 }
 
+// Which places of the set may be the device's, whoever owns it: a bit each. What others write at
+// the same time may be seen or not; device_find() looks again.
+static uint32_t likely_ways(const struct device_states *s, uint32_t first, uint32_t any) {
+	const __m128i mask = _mm_set1_epi32((int)~WORD_OWNER_MASK);
+	const __m128i want = _mm_set1_epi32((int)any);
+	__m128i same[4];
+
+	static_assert(DEVICE_WAYS == 16);
+	for (unsigned i = 0; i < 4; i++) {
+		__m128i words =
+			_mm_loadu_si128((const __m128i *)(const void *)&s->words[first + 4 * i]);
+		same[i] = _mm_cmpeq_epi32(_mm_and_si128(words, mask), want);
+	}
+	return (uint32_t)_mm_movemask_epi8(_mm_packs_epi16(
+		_mm_packs_epi32(same[0], same[1]), _mm_packs_epi32(same[2], same[3])
+	));
+}
+
 uint32_t device_prefetch_head(const struct device_states *s, const uint64_t hash[2]) {
 	uint32_t any = word_of(hash, 0);
 
 	for (unsigned which = 0; which < 2; which++) {
 		uint32_t first = set_of(s, hash, which);
-		for (uint32_t at = first; at < first + DEVICE_WAYS; at++) {
-			uint32_t w = atomic_load_explicit(&s->words[at], memory_order_relaxed);
-			if (((w ^ any) & ~WORD_OWNER_MASK) != 0)
-				continue;
-			__builtin_prefetch(device_at(s, at));
-			return at;
-		}
+		uint32_t ways = likely_ways(s, first, any);
+		if (ways == 0)
+			continue;
+		uint32_t at = first + (uint32_t)__builtin_ctz(ways);
+		__builtin_prefetch(device_at(s, at));
+		return at;
 	}
 	return DEVICE_PLACE_NONE;
 }

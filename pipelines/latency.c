@@ -19,8 +19,8 @@ static uint64_t upper_bound(uint32_t bucket) {
 	       ) - 1;
 }
 
-void latency_count(struct latency *l, uint64_t ns) {
-	l->bucket[bucket_of(ns / 1000)]++;
+void latency_count(struct latency *l, uint64_t ns, uint64_t n) {
+	l->bucket[bucket_of(ns / 1000)] += n;
 }
 
 uint64_t latency_quantile_us(const struct latency *l, double q) {

@@ -11,7 +11,8 @@ struct latency {
 	uint64_t bucket[LATENCY_BUCKETS];
 };
 
-void latency_count(struct latency *l, uint64_t ns);
+// `n` times the same.
+void latency_count(struct latency *l, uint64_t ns, uint64_t n);
 
 // Upper bound in microseconds of the bucket that holds the quantile q (0..1); 0 if empty.
 uint64_t latency_quantile_us(const struct latency *l, double q);

@@ -104,12 +104,22 @@ static void turn_away(struct pipeline *p, struct item *it) {
 	settle_later(p, &it->m, &v);
 }
 
-// Every stage that looks a device up does it by this hash, so it is made once, and the first table
-// to be asked is on its way into the cache.
+static bool same_peer(const struct message *a, const struct message *b) {
+	return a->peer.len == b->peer.len && a->realm == b->realm
+		&& (a->peer.len == 0 || memcmp(a->peer.p, b->peer.p, a->peer.len) == 0);
+}
+
+// Every stage that looks a device or a sender up does it by these hashes, so they are made once.
 static void name_burst(struct pipeline *p, uint16_t from, uint16_t to) {
 	for (uint16_t i = from; i < to; i++) {
-		const struct item *it = &p->burst.items[i];
+		struct item *it = &p->burst.items[i];
 		struct record *r = &p->burst.records[it->first_record];
+		if (i > from && same_peer(&it->m, &it[-1].m))
+			it->peer = it[-1].peer;
+		else
+			it->peer = siphash_peer(
+				p->env.secret, it->m.peer.p, it->m.peer.len, it->m.realm
+			);
 		for (uint16_t n = 0; n < it->record_count; n++) {
 			if (n > 0 && view_equal(r[n].device, r[n - 1].device))
 				memcpy(r[n].name, r[n - 1].name, sizeof(r[n].name));

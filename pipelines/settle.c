@@ -24,7 +24,9 @@ tell(struct pipeline *p, struct addressee to, const struct verdict *v, uint64_t 
 	}
 	if (v->outcome == OUTCOME_ACKED) {
 		p->env.ledger->messages[to.transport].acked++;
-		latency_count(&p->latency[to.transport], now_ns > to.rx_ns ? now_ns - to.rx_ns : 0);
+		latency_count(
+			&p->latency[to.transport], now_ns > to.rx_ns ? now_ns - to.rx_ns : 0, 1
+		);
 	}
 	if (to.token != TOKEN_NONE && p->env.adapters[to.transport].done != nullptr)
 		p->env.adapters[to.transport].done(
@@ -169,7 +171,9 @@ static void settle_message(struct pipeline *p, const struct batch_entry *e, bool
 	// Nobody waits; the time until Kafka has it is measured all the same.
 	if ((e->ack == TOKEN_NONE || p->acks.slots[e->ack].silent) && !refused)
 		latency_count(
-			&p->latency[e->transport], p->now_ns > e->rx_ns ? p->now_ns - e->rx_ns : 0
+			&p->latency[e->transport],
+			p->now_ns > e->rx_ns ? p->now_ns - e->rx_ns : 0,
+			1
 		);
 	if (e->ack != TOKEN_NONE && ack_table_count(&p->acks, e->ack, refused, &done))
 		settle_slot(p, e->ack, &done);
@@ -212,8 +216,57 @@ settle_derived(struct pipeline *p, const struct batch_entry *e, enum entry_resul
 	p->derived_bytes -= entry_bytes(e);
 }
 
+// Records that are alike in a batch: delivered, and nobody waits for them. They are counted
+// together as long as they came by the same transport at the same time, as those of a burst did.
+struct alike {
+	uint64_t rx_ns;
+	uint64_t bytes;
+	uint32_t count;
+	uint32_t late, weak;
+	uint8_t transport;
+};
+
+static bool may_be_alike(const struct batch_entry *e, enum entry_result result) {
+	return e->ack == TOKEN_NONE && e->kind == ENTRY_RECORD && result != RESULT_REFUSED;
+}
+
+static void settle_alike(struct pipeline *p, struct alike *a) {
+	struct ledger_records *records = &p->env.ledger->records[a->transport];
+
+	if (a->count == 0)
+		return;
+	records->delivered += a->count;
+	records->weak += a->weak;
+	records->in_flight -= a->count;
+	p->in_flight_records -= a->count;
+	p->in_flight_bytes -= a->bytes;
+	p->late_records -= a->late;
+	latency_count(
+		&p->latency[a->transport], p->now_ns > a->rx_ns ? p->now_ns - a->rx_ns : 0, a->count
+	);
+	a->count = 0;
+}
+
+static void alike_add(
+	struct pipeline *p,
+	struct alike *a,
+	const struct batch_entry *e,
+	enum entry_result result
+) {
+	if (a->count == 0 || a->rx_ns != e->rx_ns || a->transport != e->transport) {
+		settle_alike(p, a);
+		*a = (struct alike) {.rx_ns = e->rx_ns, .transport = e->transport};
+	}
+	a->count++;
+	a->weak += result == RESULT_DELIVERED_WEAK;
+	a->late += e->late;
+	a->bytes += entry_bytes(e);
+}
+
 void pipeline_complete(struct pipeline *p, struct completion c, uint64_t now_ns) {
 	struct batch *b = &p->env.batches[c.batch];
+
+	struct alike alike = {.count = 0};
 
 	p->now_ns = now_ns;
 	assert(c.batch < p->env.batch_count && c.count <= b->outstanding);
@@ -223,11 +276,14 @@ void pipeline_complete(struct pipeline *p, struct completion c, uint64_t now_ns)
 		enum entry_result result = atomic_load_explicit(&e->result, memory_order_acquire);
 
 		assert(result != RESULT_PENDING);
-		if (e->kind == ENTRY_RECORD || e->kind == ENTRY_QUARANTINED)
+		if (may_be_alike(e, result))
+			alike_add(p, &alike, e, result);
+		else if (e->kind == ENTRY_RECORD || e->kind == ENTRY_QUARANTINED)
 			settle_record(p, b, e, result);
 		else
 			settle_derived(p, e, result);
 	}
+	settle_alike(p, &alike);
 	b->outstanding -= c.count;
 	if (b->outstanding == 0)
 		batch_set_give(&p->batches, b);

@@ -204,10 +204,11 @@ static void look_address(
 	struct pipeline *p,
 	struct watched *e,
 	const struct subject *s,
-	const struct message *m
+	const struct item *it
 ) {
 	const typeof(p->config->watch) *limit = &p->config->watch;
-	uint32_t peer = (uint32_t)hash_of(&p->watch, m->peer, 2);
+	const struct message *m = &it->m;
+	uint32_t peer = (uint32_t)it->peer | 1;
 	bool moved = e->peer != 0 && peer != e->peer;
 
 	if (m->transport == TRANSPORT_MQTT && (moved || m->peer_port != e->port)
@@ -245,7 +246,7 @@ static void look(struct pipeline *p, const struct item *it) {
 	if (e == nullptr)
 		return;
 	new_minute(e, now_s);
-	look_address(p, e, &s, m);
+	look_address(p, e, &s, it);
 	look_rate(p, e, &s);
 }
 

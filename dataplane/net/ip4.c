@@ -15,6 +15,16 @@
 #define OPTION_LSRR 131
 #define OPTION_SSRR 137
 
+// Of a header without options, which lies in one piece.
+static bool plain_header_good(const uint8_t *header) {
+	uint32_t w[5];
+
+	memcpy(w, header, sizeof(w));
+	uint64_t sum = (uint64_t)w[0] + w[1] + w[2] + w[3] + w[4];
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	return checksum_fold((uint32_t)(sum & 0xffff) + (uint32_t)(sum >> 16)) == 0xffff;
+}
+
 static bool header_checksum_good(const struct net *n, const struct rte_mbuf *m, uint32_t len) {
 	uint16_t port = packet_of((struct rte_mbuf *)m)->port;
 	uint64_t said = m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK;
@@ -25,7 +35,10 @@ static bool header_checksum_good(const struct net *n, const struct rte_mbuf *m, 
 		if (said == RTE_MBUF_F_RX_IP_CKSUM_BAD)
 			return false;
 	}
-	return checksum_good(m, packet_of((struct rte_mbuf *)m)->l3_offset, len, 0);
+	uint32_t offset = packet_of((struct rte_mbuf *)m)->l3_offset;
+	return len == sizeof(struct rte_ipv4_hdr)
+		? plain_header_good(rte_pktmbuf_mtod_offset(m, const uint8_t *, offset))
+		: checksum_good(m, offset, len, 0);
 }
 
 // Lengths that agree with each other and with the frame; the frame's padding is cut off.

@@ -6,6 +6,7 @@
 #include <rte_byteorder.h>
 #include <rte_thash.h>
 
+#include <netinet/in.h>
 #include <string.h>
 
 static uint64_t key_hash(const struct net *n, const struct flow_key *key) {
@@ -57,6 +58,9 @@ enum drop_reason steer(struct net *n, struct rte_mbuf *m, bool nic_hash) {
 	struct packet *p = packet_of(m);
 	uint16_t owner;
 
+	// TCP's table looks for it in any case.
+	if (n->env.workers == 1 && p->key.protocol != IPPROTO_TCP)
+		return FRAME_DELIVER;
 	p->owner_hash = key_hash(n, &p->key);
 	if (n->env.workers == 1)
 		return FRAME_DELIVER;

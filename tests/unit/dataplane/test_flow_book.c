@@ -30,7 +30,7 @@ static struct flow_id id_of(uint32_t n) {
 
 	snprintf(name, sizeof(name), "dev-%u", n);
 	id.device = (struct view) {(const uint8_t *)name, (uint32_t)strlen(name)};
-	id.name = flow_book_name(b, id.device);
+	flow_book_id(b, &id);
 	return id;
 }
 
