@@ -66,6 +66,26 @@ const struct profile *profile_select(
 	return q.best == SELECT_NONE ? nullptr : &s->profiles[q.best];
 }
 
+static uint32_t rules_count(const struct profile_selector *s, uint16_t rule) {
+	uint32_t n = 0;
+
+	for (; rule != SELECT_NONE; rule = s->rules[rule].next)
+		n++;
+	return n;
+}
+
+uint32_t profile_select_shared(const struct profile_selector *s) {
+	uint32_t most = 0;
+
+	for (uint32_t i = 0; s != nullptr && i < s->node_count; i++) {
+		uint32_t end = rules_count(s, s->nodes[i].end);
+		uint32_t rest = rules_count(s, s->nodes[i].rest);
+		most = end > most ? end : most;
+		most = rest > most ? rest : most;
+	}
+	return most;
+}
+
 bool profile_select_asks_registry(const struct profile_selector *s) {
 	return s->named_mask != 0 || s->labels != nullptr;
 }

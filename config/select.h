@@ -11,6 +11,7 @@
 
 #include "parsers/rd.h"
 
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -28,6 +29,14 @@ const struct profile *profile_select(
 	struct view path,
 	struct view labels
 );
+
+// The most profiles that one message may have to be compared with because they share a pattern.
+// Beyond SELECT_SHARED_MANY an operator is told: each costs the message a comparison of labels.
+#define SELECT_SHARED_MANY 32
+#define SELECT_SHARED_WARNING                                                                      \
+	"%" PRIu32 " profiles share one pattern of paths: a message there is compared with one "   \
+	"after the other"
+uint32_t profile_select_shared(const struct profile_selector *s); // accepts NULL
 
 // Rule 1: the profile of that name, if it has match.registry.
 const struct profile *profile_select_named(const struct profile_selector *s, struct view name);

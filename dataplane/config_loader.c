@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "config/config.h"
+#include "config/select.h"
 #include "dataplane/config_loader.h"
 #include "dataplane/egress.h"
 #include "dataplane/log.h"
@@ -127,6 +128,9 @@ static int begin(void *owner, const struct loading_file *file, struct loading_an
 		answer->number = current(l)->number;
 		return ret;
 	}
+	uint32_t shared = profile_select_shared(next->selector);
+	if (shared > SELECT_SHARED_MANY)
+		log_warn(SELECT_SHARED_WARNING, shared);
 	settings_judge(&l->env, current(l), next, &l->verdict);
 	ret = judged(l, next, file, answer);
 	if (ret < 0)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "config/config.h"
+#include "config/select.h"
 #include "dataplane/adapters.h"
 #include "dataplane/config_loader.h"
 #include "dataplane/control.h"
@@ -76,14 +77,24 @@ struct daemon {
 	struct topics *topics;
 };
 
+// What is right, and still not as it should be.
+static void warn(const struct config *c, const char *path) {
+	uint32_t shared = profile_select_shared(c->selector);
+
+	if (shared > SELECT_SHARED_MANY)
+		fprintf(stderr, "%s: warning: " SELECT_SHARED_WARNING "\n", path, shared);
+}
+
 struct config *daemon_load_config(const char *path) {
 	static struct config_error errors[CONFIG_ERRORS_MAX];
 	struct config *c = nullptr;
 	uint32_t count = 0;
 
 	int ret = config_load(path, &c, errors, CONFIG_ERRORS_MAX, &count);
-	if (ret == 0)
+	if (ret == 0) {
+		warn(c, path);
 		return c;
+	}
 	for (uint32_t i = 0; i < count; i++) {
 		if (errors[i].line > 0)
 			fprintf(stderr,

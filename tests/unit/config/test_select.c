@@ -273,12 +273,60 @@ static void only_who_asks_asks_the_registry(void **) {
 	}
 }
 
+// What `sluiced` warns of: those that a message is compared with one after the other.
+static void profiles_of_one_pattern_are_counted(void **) {
+	static const char head[] =
+		"lab: yes\nports: [{name: w, devices: d, interfaces: [{addresses: "
+		"[10.0.0.1/24]}]}]\n"
+		"topics: [{name: dead-letter}]\nroutes: [{name: r, topic: dead-letter}]\n"
+		"kafka: {brokers: 'k:1'}\n"
+		"listeners: [{name: l, protocol: mqtt, port: 1, profile: p0, auth: none}]\n"
+		"profiles:\n";
+	static const char *const match[] = {
+		"{paths: ['t/+/env'], labels: [n=%u]}",
+		"{paths: ['t/%u/env']}",
+		"{labels: [n=%u]}",
+		"{paths: ['t/+/env', 'u/#'], labels: [m=%u]}",
+		"{registry: yes, paths: ['r/%u']}",
+	};
+	struct config_error errors[4];
+	struct config *c = NULL;
+	char text[16384];
+	uint32_t count;
+	size_t n = (size_t)snprintf(text, sizeof(text), "%s", head);
+
+	for (unsigned i = 0; i < 100; i++) {
+		n += (size_t)snprintf(
+			text + n, sizeof(text) - n, "  - name: p%u\n    route: r\n    match: ", i
+		);
+		char line[80];
+		const char *percent = strchr(match[i % 5], '%');
+		snprintf(
+			line,
+			sizeof(line),
+			"%.*s%u%s",
+			(int)(percent - match[i % 5]),
+			match[i % 5],
+			i,
+			percent + 2
+		);
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s", line);
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "\n");
+	}
+	assert_true(n < sizeof(text));
+	assert_int_equal(config_load_text("/x/y.yaml", text, n, &c, errors, 4, &count), 0);
+	assert_int_equal(profile_select_shared(c->selector), 40); // of t/+/env
+	assert_int_equal(profile_select_shared(NULL), 0);
+	config_free(c);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_walk_finds_what_the_oracle_finds),
 		cmocka_unit_test(names_of_the_registry_find_their_profile),
 		cmocka_unit_test(long_paths_end),
 		cmocka_unit_test(only_who_asks_asks_the_registry),
+		cmocka_unit_test(profiles_of_one_pattern_are_counted),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
