@@ -221,12 +221,12 @@ int key_file_load(
 	struct view whole = view_of(text, (uint32_t)st.st_size);
 	if (ret == 0)
 		ret = keys_create(d, whole, &k);
-	if (ret < 0)
+	if (ret != 0)
 		snprintf(why, why_len, "%s: %s", path, strerror(-ret));
 	else
 		ret = lines_load(d, k, whole, path, why, why_len);
 	pages_wipe(text, bytes);
-	if (ret < 0) {
+	if (ret != 0) {
 		frame_keys_destroy(k);
 		return ret;
 	}

@@ -60,14 +60,13 @@ int marks_open(const char *path, struct letter_marks **out) {
 		return -ENOMEM;
 	m->table = malloc(TABLE_SIZE * sizeof(*m->table));
 	m->file = fopen(path, "a+e");
-	if (m->table == nullptr || m->file == nullptr) {
+	if (m->table == nullptr || m->file == nullptr || fseek(m->file, 0, SEEK_SET) != 0) {
 		int ret = m->table == nullptr ? -ENOMEM : -errno;
 		marks_close(m);
 		return ret;
 	}
 	for (uint32_t i = 0; i < TABLE_SIZE; i++)
 		m->table[i].offset = -1;
-	rewind(m->file);
 	while (fgets(line, sizeof(line), m->file) != nullptr)
 		line_take(m, line);
 	*out = m;

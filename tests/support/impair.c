@@ -295,7 +295,7 @@ static const struct option long_options[] = {
 };
 
 static uint32_t ppm_of(double percent) {
-	return (uint32_t)(percent * (PPM / 100) + 0.5);
+	return (uint32_t)(percent * (PPM / 100.0) + 0.5);
 }
 
 static bool option_set(struct options *o, int id, const char *text) {

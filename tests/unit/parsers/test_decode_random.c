@@ -476,8 +476,9 @@ static void senml_record(struct bases *b, int number) {
 	static const char *const units[] = {"Cel", "W", "%RH", "m"};
 	char name[64];
 	int64_t offset = 0;
-	uint32_t bits = below(16) & below(16);
+	uint32_t bits = below(16);
 	bool has_unit = below(2), has_time = below(3) == 0;
+	bits &= below(16); // few
 	int members = 2 + __builtin_popcount(bits) + has_unit + has_time;
 
 	json_add("%s{", number > 0 ? "," : "");
