@@ -152,8 +152,8 @@ static double publish(struct client *c, uint32_t n, uint32_t rounds, uint64_t *n
 		}
 	}
 	qsort(spent, rounds, sizeof(spent[0]), order);
-	double median = spent[rounds / 2];
-	return median / BURST;
+	uint32_t median = spent[rounds / 2];
+	return (double)median / BURST;
 }
 
 static int run(uint32_t n) {

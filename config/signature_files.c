@@ -37,7 +37,6 @@ static int file_append(FILE *out, const char *path, size_t *left) {
 	if (f == NULL)
 		return -errno;
 	int ret = 0;
-	errno = 0;
 	do {
 		n = fread(buf, 1, sizeof(buf), f);
 		if (n > *left) {
@@ -51,7 +50,7 @@ static int file_append(FILE *out, const char *path, size_t *left) {
 			ret = -ENOMEM;
 	} while (ret == 0 && n == sizeof(buf));
 	if (ret == 0 && ferror(f) != 0)
-		ret = errno != 0 ? -errno : -EIO;
+		ret = -EIO;
 	fclose(f);
 	if (ret == 0 && last != '\n')
 		fputc('\n', out);

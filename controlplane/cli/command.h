@@ -18,8 +18,9 @@
 	X(EXIT_UNREACHABLE, "sluice-controld does not answer")                                     \
 	X(EXIT_DATA_PLANE, "sluiced is away or too slow; what was changed stands")                 \
 	X(EXIT_NOT_RIGHT,                                                                          \
-	  "what was checked (status, doctor, topic check, audit verify, profile test) is not all " \
-	  "right")
+	  ("what was checked (status, doctor, topic check, audit verify, profile test) is not "    \
+	   "all "                                                                                  \
+	   "right"))
 
 enum exit_code {
 #define X(id, text) id,

@@ -6,7 +6,7 @@
 kafka_start
 kafka_topic guarded 4
 drive guarded 40000 --rate 2000 --timeout 120
-wait_for 20 acked_more_than 4000 || fail "no flow"
+wait_for 60 acked_more_than 4000 || fail "no flow"
 deny=(--deny-principal User:ANONYMOUS --operation Write --topic guarded --force)
 # With an ACL on the topic the others have to be allowed by name.
 "$BROKER" acl --add --allow-principal User:ANONYMOUS --operation All --topic guarded

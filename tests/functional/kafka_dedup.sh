@@ -21,7 +21,7 @@ told() { wc -l <"$DIR/told"; }
 told_more_than() { [ "$(told)" -gt "$1" ]; }
 dev python3 "$TOP/tests/support/reconnecting_clients.py" 10.77.0.1 40 400 "$DIR/told" >"$DIR/clients" 2>&1 &
 clients=$!
-wait_for 20 told_more_than 1000 || fail "no flow: $(cat "$DIR/clients")"
+wait_for 60 told_more_than 1000 || fail "no flow: $(cat "$DIR/clients")"
 "$BROKER" pause
 sleep 4
 before=$(told)

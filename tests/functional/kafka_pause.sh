@@ -19,7 +19,7 @@ pause() { # SECONDS
 	wait_for 60 acked_more_than "$before" || fail "the flow did not resume"
 }
 
-wait_for 20 acked_more_than 2000 || fail "no flow"
+wait_for 60 acked_more_than 2000 || fail "no flow"
 pause 30
 sleep 3
 pause 75

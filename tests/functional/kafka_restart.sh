@@ -9,7 +9,7 @@ drive restart 60000 --rate 2000 --timeout 180
 
 for _ in 1 2; do
 	before=$(acked)
-	wait_for 20 acked_more_than $((before + 4000)) || fail "no flow"
+	wait_for 60 acked_more_than $((before + 4000)) || fail "no flow"
 	"$BROKER" kill
 	sleep 2 # what was acknowledged before is written down by now
 	before=$(acked)

@@ -38,7 +38,7 @@ touch "$DIR/told"
 told() { wc -l <"$DIR/told"; }
 told_more_than() { [ "$(told)" -gt "$1" ]; }
 
-wait_for 20 told_more_than 20 || fail "no 2.04 from a Kafka that is well"
+wait_for 60 told_more_than 20 || fail "no 2.04 from a Kafka that is well"
 "$BROKER" pause
 sleep 2
 before=$(told)

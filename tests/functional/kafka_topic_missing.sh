@@ -19,7 +19,7 @@ refused 'replication factor 1 < 3'
 
 # Deleted in mid-stream. The driver is held while we look, so that what it was told before is known.
 drive gone 30000 --rate 3000 --timeout 120
-wait_for 20 acked_more_than 6000 || fail "no flow"
+wait_for 60 acked_more_than 6000 || fail "no flow"
 kill -STOP "$DRIVER"
 sleep 1
 dump gone
