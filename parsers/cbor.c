@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // CBOR (RFC 8949): a map is one reading, an array of maps is one reading each. Keys are text or
 // integers; inner maps and arrays are flattened.
+#include "parsers/cbor_plain.h"
 #include "parsers/cbor_read.h"
 
 // A key and the path before it. Integers as keys are common where bytes are few.
@@ -85,6 +86,11 @@ static enum payload_rc array_readings(struct cbor_source *s, const struct cbor_h
 }
 
 enum payload_rc cbor_decode(struct view payload, struct readings_filler *f) {
+	return readings_plain(cbor_plain, payload, f) ? PAYLOAD_OK
+						      : cbor_document_decode(payload, f);
+}
+
+enum payload_rc cbor_document_decode(struct view payload, struct readings_filler *f) {
 	struct cbor_source s = {.r = rd_from(payload), .f = f};
 	struct cbor_head h;
 	uint64_t tag;

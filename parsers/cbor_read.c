@@ -174,6 +174,7 @@ static enum payload_rc floating(const struct cbor_head *h, struct value *v) {
 	float f;
 
 	v->kind = VALUE_F64;
+	v->decimals = 0;
 	switch (h->info) {
 	case FLOAT_HALF:
 		v->f = half((uint16_t)bits);
@@ -262,6 +263,7 @@ decimal_fraction(struct cbor_source *s, const struct cbor_head *h, struct value 
 	text[n++] = 'E';
 	n += decimal(text + n, part[0].i);
 	v->kind = VALUE_F64;
+	v->decimals = 0;
 	return number_f64(view_of(text, n), &v->f);
 }
 

@@ -97,12 +97,6 @@ json_document_decode(struct payload_decoder *d, struct view payload, struct read
 
 enum payload_rc
 json_decode(struct payload_decoder *d, struct view payload, struct readings_filler *f) {
-	const struct readings_filler before = *f;
-	struct readings_mark mark = readings_marked(f->out);
-
-	if (json_plain(payload, f))
-		return PAYLOAD_OK;
-	*f = before;
-	readings_back(f->out, mark);
-	return json_document_decode(d, payload, f);
+	return readings_plain(json_plain, payload, f) ? PAYLOAD_OK
+						      : json_document_decode(d, payload, f);
 }

@@ -8,3 +8,5 @@
 // they are more than this reads, or wrong, and what is in `f` has to be taken back; nothing is
 // known of the payload then. Linear in its length.
 bool json_plain(struct view payload, struct readings_filler *f);
+// The same of a SenML pack.
+bool senml_json_plain(struct view payload, struct readings_filler *f);

@@ -115,6 +115,7 @@ static enum payload_rc number(yyjson_val *val, struct value *v) {
 	default:
 		v->f = unsafe_yyjson_get_real(val);
 		v->kind = VALUE_F64;
+		v->decimals = 0;
 		return isfinite(v->f) ? PAYLOAD_OK : PAYLOAD_NOT_FINITE;
 	}
 }

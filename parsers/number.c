@@ -66,35 +66,10 @@ enum payload_rc number_i64(struct view text, int64_t *out) {
 	return PAYLOAD_OK;
 }
 
-// Up to 15 digits are exact in a double.
 enum payload_rc number_f64(struct view text, double *out) {
-	const uint8_t *p = text.p;
-	uint32_t left = text.len;
-	uint64_t mantissa = 0;
-	uint32_t fraction = 0;
-	bool negative = false;
+	uint8_t decimals;
 
-	if (left > 0 && *p == '-') {
-		negative = true;
-		p++;
-		left--;
-	}
-	if (left == 0 || left > 16)
-		return f64_slow(text, out);
-	uint32_t whole = number_digits(p, left, &mantissa);
-	p += whole;
-	left -= whole;
-	if (left > 0 && *p == '.') {
-		fraction = number_digits(p + 1, left - 1, &mantissa);
-		left -= 1 + fraction;
-	}
-	if (left > 0 || whole + fraction > 15 || whole + fraction == 0)
-		return f64_slow(text, out);
-	if (!number_exact(mantissa, -(int32_t)fraction, out))
-		return f64_slow(text, out);
-	if (negative)
-		*out = -*out;
-	return PAYLOAD_OK;
+	return number_short(text, out, &decimals) ? PAYLOAD_OK : f64_slow(text, out);
 }
 
 static const int64_t unit_ns[] =

@@ -38,6 +38,30 @@ static inline bool number_exact(uint64_t mantissa, int32_t power, double *out) {
 	return true;
 }
 
+// number_f64() of what sensors send: at most 15 digits, which a double has exactly, and no
+// exponent; and how many stand behind the point. False: not that easy.
+static inline bool number_short(struct view text, double *out, uint8_t *decimals) {
+	const uint8_t *p = text.p, *end = text.p + text.len;
+	uint64_t mantissa = 0;
+	uint32_t fraction = 0;
+
+	bool minus = p < end && *p == '-';
+	p += minus;
+	uint32_t whole = number_digits(p, (uint32_t)(end - p), &mantissa);
+	p += whole;
+	if (p < end && *p == '.') {
+		p++;
+		fraction = number_digits(p, (uint32_t)(end - p), &mantissa);
+		p += fraction;
+	}
+	if (p != end || whole + fraction == 0 || whole + fraction > 15)
+		return false;
+	double v = (double)mantissa / number_powers[fraction];
+	*out = minus ? -v : v;
+	*decimals = (uint8_t)fraction;
+	return true;
+}
+
 // A count of `unit`s since the epoch, or a text (RFC 3339), as nanoseconds. PAYLOAD_BAD_TIME if it
 // is neither or does not fit 64 bits (years 1678..2262).
 enum payload_rc time_from_i64(int64_t count, enum time_unit unit, int64_t *ns);

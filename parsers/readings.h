@@ -78,6 +78,22 @@ readings_join(struct readings_filler *f, struct view path, struct view name, enu
 struct view
 readings_join_i64(struct readings_filler *f, struct view path, int64_t number, enum payload_rc *rc);
 
+// Try a reader of plain payloads; what it did not take is as if it had not been tried.
+static inline bool readings_plain(
+	bool (*plain)(struct view payload, struct readings_filler *f),
+	struct view payload,
+	struct readings_filler *f
+) {
+	struct readings_filler before = *f;
+	struct readings_mark mark = readings_marked(f->out);
+
+	if (plain(payload, f))
+		return true;
+	*f = before;
+	readings_back(f->out, mark);
+	return false;
+}
+
 // The decoders, one per format. Contract: payload_decode().
 struct payload_decoder;
 enum payload_rc
@@ -85,6 +101,14 @@ json_decode(struct payload_decoder *d, struct view payload, struct readings_fill
 // The same by yyjson alone: what json_decode() falls back to, and the oracle of what it does not.
 enum payload_rc
 json_document_decode(struct payload_decoder *d, struct view payload, struct readings_filler *f);
+// The same of SenML and of CBOR, by the readers of everything, and of lines, byte by byte.
+enum payload_rc line_bytewise_decode(struct view payload, struct readings_filler *f);
+enum payload_rc senml_json_document_decode(
+	struct payload_decoder *d,
+	struct view payload,
+	struct readings_filler *f
+);
+enum payload_rc cbor_document_decode(struct view payload, struct readings_filler *f);
 enum payload_rc
 senml_json_decode(struct payload_decoder *d, struct view payload, struct readings_filler *f);
 enum payload_rc senml_cbor_decode(struct view payload, struct readings_filler *f);

@@ -14,19 +14,21 @@ void senml_begin(struct senml_pack *p, struct readings_filler *f) {
 	*p = (struct senml_pack) {.f = f, .version = SENML_VERSION};
 }
 
-enum senml_label senml_label_text(struct view text) {
-	static const struct {
-		char text[5];
-		uint8_t len;
-	} labels[SENML_LABEL_COUNT] = {
-#define X(id, text, number) [id] = {text, sizeof(text) - 1},
-		SENML_LABELS(X)
-#undef X
-	};
+// The bytes and their number: labels have at most four.
+static inline uint64_t label_word(const char *text, uint32_t len) {
+	return bytes_word((const uint8_t *)text, len) | (uint64_t)len << 32;
+}
 
-	for (uint32_t i = 0; i < SENML_LABEL_COUNT; i++)
-		if (text.len == labels[i].len && memcmp(text.p, labels[i].text, text.len) == 0)
-			return (enum senml_label)i;
+enum senml_label senml_label_text(struct view text) {
+	if (text.len == 0 || text.len > 4)
+		return SENML_UNKNOWN;
+	uint64_t word = label_word((const char *)text.p, text.len);
+#define X(id, label, number)                                                                       \
+	static_assert(sizeof(label) <= 5);                                                         \
+	if (word == label_word(label, sizeof(label) - 1))                                          \
+		return id;
+	SENML_LABELS(X)
+#undef X
 	return SENML_UNKNOWN;
 }
 
@@ -69,14 +71,19 @@ static bool type_fits(enum senml_label label, const struct value *v) {
 	}
 }
 
-enum payload_rc senml_set(struct senml_record *r, enum senml_label label, const struct value *v) {
+enum payload_rc senml_placed(struct senml_record *r, enum senml_label label) {
 	if ((r->present & BIT(label)) != 0)
 		return PAYLOAD_DUPLICATE_KEY;
-	if (!type_fits(label, v))
+	if (!type_fits(label, &r->values[label]))
 		return PAYLOAD_BAD_TYPE;
 	r->present |= BIT(label);
-	r->values[label] = *v;
 	return PAYLOAD_OK;
+}
+
+enum payload_rc senml_set(struct senml_record *r, enum senml_label label, const struct value *v) {
+	if ((r->present & BIT(label)) == 0)
+		r->values[label] = *v;
+	return senml_placed(r, label);
 }
 
 // One version for the whole pack, stated by the first record or not at all (section 4.4).
@@ -113,8 +120,18 @@ static enum payload_rc take_bases(struct senml_pack *p, const struct senml_recor
 }
 
 static bool name_char(uint8_t c) {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9')
-		|| c == '-' || c == ':' || c == '.' || c == '/' || c == '_';
+	static const bool may[256] = {
+		['a' ... 'z'] = true,
+		['A' ... 'Z'] = true,
+		['0' ... '9'] = true,
+		['-'] = true,
+		[':'] = true,
+		['.'] = true,
+		['/'] = true,
+		['_'] = true,
+	};
+
+	return may[c];
 }
 
 static bool separator(uint8_t c) {

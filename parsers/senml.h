@@ -68,6 +68,9 @@ bool senml_must_understand(struct view text); // section 4.4: ends in "_"
 // PAYLOAD_DUPLICATE_KEY, PAYLOAD_BAD_TYPE if the label's value may not be that.
 enum payload_rc senml_set(struct senml_record *r, enum senml_label label, const struct value *v);
 
+// The same of a value that stands in r->values[label] already.
+enum payload_rc senml_placed(struct senml_record *r, enum senml_label label);
+
 // Section 4.6: apply the bases and add the resolved record to the readings.
 enum payload_rc senml_resolve(struct senml_pack *p, const struct senml_record *r);
 enum payload_rc senml_end(struct senml_pack *p);

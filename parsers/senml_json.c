@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The JSON representation of SenML (RFC 8428, section 5).
+#include "parsers/json_plain.h"
 #include "parsers/json_read.h"
 #include "parsers/senml.h"
 
@@ -81,6 +82,16 @@ record(const struct json_source *s, struct senml_pack *p, yyjson_val *object) {
 
 enum payload_rc
 senml_json_decode(struct payload_decoder *d, struct view payload, struct readings_filler *f) {
+	return readings_plain(senml_json_plain, payload, f)
+		? PAYLOAD_OK
+		: senml_json_document_decode(d, payload, f);
+}
+
+enum payload_rc senml_json_document_decode(
+	struct payload_decoder *d,
+	struct view payload,
+	struct readings_filler *f
+) {
 	struct json_source s = json_source(d, payload, f);
 	struct senml_pack p;
 	yyjson_doc *doc;

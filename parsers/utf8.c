@@ -2,6 +2,8 @@
 #include "parsers/swar.h"
 #include "parsers/utf8.h"
 
+#include <emmintrin.h>
+
 static bool continuation(uint8_t b) {
 	return (b & 0xc0) == 0x80;
 }
@@ -31,19 +33,22 @@ static uint32_t sequence(const uint8_t *p, uint32_t left) {
 	return 4;
 }
 
-// Nothing but ASCII, the last word overlapping the one before.
+// Nothing but ASCII, the last vector or word overlapping the one before.
 static bool ascii(struct view text) {
-	uint64_t high = 0;
-	uint64_t word;
+	__m128i high;
+	uint64_t first, last;
 
-	if (text.len < sizeof(word))
+	if (text.len < 8)
 		return (bytes_word(text.p, text.len) & HIGH_BITS) == 0;
-	for (uint32_t at = 0; at + sizeof(word) <= text.len; at += sizeof(word)) {
-		memcpy(&word, text.p + at, sizeof(word));
-		high |= word;
+	if (text.len < 16) {
+		memcpy(&first, text.p, 8);
+		memcpy(&last, text.p + text.len - 8, 8);
+		return ((first | last) & HIGH_BITS) == 0;
 	}
-	memcpy(&word, text.p + text.len - sizeof(word), sizeof(word));
-	return ((high | word) & HIGH_BITS) == 0;
+	high = _mm_loadu_si128((const __m128i *)(text.p + text.len - 16));
+	for (uint32_t at = 0; at + 16 < text.len; at += 16)
+		high = _mm_or_si128(high, _mm_loadu_si128((const __m128i *)(text.p + at)));
+	return _mm_movemask_epi8(high) == 0;
 }
 
 bool utf8_valid(struct view text) {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one-pass reader of plain JSON against yyjson: for the unit test and the fuzz target.
+// The one-pass readers of plain payloads against the readers of everything: for the unit tests and
+// the fuzz targets.
 #pragma once
 
+#include "parsers/cbor_plain.h"
 #include "parsers/json_plain.h"
 #include "parsers/payload.h"
 
@@ -46,6 +48,7 @@ static inline bool json_same(const struct readings *a, const struct readings *b)
 			return false;
 	for (uint32_t i = 0; i < a->field_count; i++)
 		if (!view_equal(a->fields[i].name, b->fields[i].name)
+		    || !view_equal(a->fields[i].unit, b->fields[i].unit)
 		    || !json_same_value(&a->fields[i].v, &b->fields[i].v))
 			return false;
 	return true;
@@ -65,4 +68,49 @@ json_agreement(struct payload_decoder *d, struct view payload, const struct payl
 	return json_document_decode(d, payload, &f) == PAYLOAD_OK && json_same(&plain, &whole)
 		? JSON_SAME
 		: JSON_DIFFERENT;
+}
+
+static inline enum json_agreement
+senml_agreement(struct payload_decoder *d, struct view payload, const struct payload_hints *hints) {
+	static struct readings plain, whole;
+	struct readings_filler f;
+
+	readings_reset(&plain);
+	readings_reset(&whole);
+	readings_begin(&f, &plain, hints);
+	if (payload.len == 0 || !senml_json_plain(payload, &f))
+		return JSON_LEFT;
+	readings_begin(&f, &whole, hints);
+	return senml_json_document_decode(d, payload, &f) == PAYLOAD_OK && json_same(&plain, &whole)
+		? JSON_SAME
+		: JSON_DIFFERENT;
+}
+
+static inline enum json_agreement
+cbor_agreement(struct view payload, const struct payload_hints *hints) {
+	static struct readings plain, whole;
+	struct readings_filler f;
+
+	readings_reset(&plain);
+	readings_reset(&whole);
+	readings_begin(&f, &plain, hints);
+	if (payload.len == 0 || !cbor_plain(payload, &f))
+		return JSON_LEFT;
+	readings_begin(&f, &whole, hints);
+	return cbor_document_decode(payload, &f) == PAYLOAD_OK && json_same(&plain, &whole)
+		? JSON_SAME
+		: JSON_DIFFERENT;
+}
+
+// With and without vectors: the same readings, or the same complaint.
+static inline bool line_agreement(struct view payload, const struct payload_hints *hints) {
+	static struct readings one, other;
+	struct readings_filler f;
+
+	readings_reset(&one);
+	readings_reset(&other);
+	readings_begin(&f, &one, hints);
+	enum payload_rc rc = line_decode(payload, &f);
+	readings_begin(&f, &other, hints);
+	return line_bytewise_decode(payload, &f) == rc && json_same(&one, &other);
 }
