@@ -6,10 +6,7 @@
 # what it had in flight.
 . "$(dirname "$0")/../support/kafka.sh"
 . "$(dirname "$0")/../support/lab.sh"
-kafka_start
-kafka_topic telemetry 4
-kafka_topic dead-letter 1
-kafka_topic alerts 1
+kafka_shipped
 lab_network
 lab_config "s/brokers: embedded.*/brokers: $BROKERS/" \
 	's/^  workers: 1/  workers: 2/' 's/^  memory: 512MiB/  memory: 1GiB/' \

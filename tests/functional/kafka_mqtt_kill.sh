@@ -4,10 +4,7 @@
 # that was acknowledged is there, and a QoS 2 message that got there twice has one record id.
 . "$(dirname "$0")/../support/kafka.sh"
 . "$(dirname "$0")/../support/lab.sh"
-kafka_start
-kafka_topic telemetry 4
-kafka_topic dead-letter 1
-kafka_topic alerts 1
+kafka_shipped
 lab_network
 lab_config "s/brokers: embedded.*/brokers: $BROKERS/"
 lab_sluiced

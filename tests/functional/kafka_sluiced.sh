@@ -5,10 +5,7 @@
 # balance, the flow resumes by itself, and the stop does not wait for a client that has gone.
 . "$(dirname "$0")/../support/kafka.sh"
 . "$(dirname "$0")/../support/lab.sh"
-kafka_start
-kafka_topic telemetry 4
-kafka_topic dead-letter 1
-kafka_topic alerts 1
+kafka_shipped
 lab_network
 lab_config "s/brokers: embedded.*/brokers: $BROKERS/"
 lab_sluiced

@@ -18,10 +18,7 @@ if [ "$QUICK" = 1 ]; then
 	lab_kafka
 	brokers=embedded
 else
-	kafka_start
-	kafka_topic telemetry 4
-	kafka_topic dead-letter 1
-	kafka_topic alerts 1
+	kafka_shipped
 	brokers=$BROKERS
 	mkdir -p "$RUN"
 	echo "$BROKERS" >"$RUN/kafka"

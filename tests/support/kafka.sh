@@ -4,6 +4,7 @@
 # shellcheck shell=bash
 #
 #   kafka_start              the broker; $BROKERS is its address
+#   kafka_shipped            with the topics of config/sluice.yaml
 #   kafka_topic NAME P [K=V] create a topic
 #   drive TOPIC RECORDS ...  egress_driver in the background, $DRIVER is its pid
 #   driven SECONDS           wait for it and insist on status 0
@@ -31,6 +32,13 @@ at_end kafka_end
 
 kafka_start() { BROKERS=$("$BROKER" start) || fail "no broker"; }
 kafka_topic() { "$BROKER" topic "$@" || fail "topic $1"; }
+
+kafka_shipped() {
+	kafka_start
+	kafka_topic telemetry 4
+	kafka_topic dead-letter 1
+	kafka_topic alerts 1
+}
 
 drive() { # TOPIC RECORDS [OPTION...]
 	local topic=$1 records=$2

@@ -149,6 +149,17 @@ lab_caught() { # CAPTURE
 	[ "$(stat -c %s "$1")" = "$size" ]
 }
 
+# Twice, to $RUN/replay1.json and the same again.
+lab_replay() { # CAPTURE
+	local n
+	for n in 1 2; do
+		"$SLUICED" replay --config "$RUN/sluice.yaml" --out json "$1" >"$RUN/replay$n.json" 2>"$RUN/replay$n.log" ||
+			fail "replay $n: $(cat "$RUN/replay$n.log")"
+		grep -q 'balanced: yes' "$RUN/replay$n.log" || fail "replay ledger: $(cat "$RUN/replay$n.log")"
+	done
+	cmp "$RUN/replay1.json" "$RUN/replay2.json" || fail "two replays of one capture differ"
+}
+
 brokers() {
 	cat "$RUN/kafka"
 }

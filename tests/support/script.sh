@@ -24,7 +24,7 @@ where() { # FRAMES to leave out
 	for ((i = $1; i < ${#BASH_SOURCE[@]}; i++)); do
 		text+="${text:+ < }${BASH_SOURCE[i]##*/}:${BASH_LINENO[i - 1]}"
 	done
-	echo "$text"
+	echo "${text:-${0##*/}}"
 }
 
 fail() {
@@ -64,3 +64,4 @@ script_end() {
 }
 trap script_end EXIT
 trap 'died=$(where 1)' ERR
+trap 'reason="FAIL $(where 2): SIGTERM, as when time is up, in: $BASH_COMMAND"; exit 143' TERM

@@ -27,7 +27,8 @@ NAMESPACE_SETUP = (
     "mount -t sysfs sysfs /sys && mount -t tmpfs tmpfs /run && "
     "mkdir -p /run/netns /run/sluice /run/lock && ip link set lo up && "
     # Resolvers that ask for configured address families do not count 127.0.0.1.
-    "ip addr add 192.0.2.1/32 dev lo && exec \"$@\""
+    # Time to say where it hangs, before it is killed.
+    "ip addr add 192.0.2.1/32 dev lo && exec timeout --kill-after=15 280 \"$@\""
 )
 
 
