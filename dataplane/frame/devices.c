@@ -266,6 +266,8 @@ int frame_devices_flush(struct frame_devices *d) {
 	if (ret == 0 && d->batch_count > 0)
 		ret = mark_file_sync(d);
 	batch_settle(d, ret == 0);
+	if (ret == 0 && d->batch_count > 0)
+		atomic_fetch_add_explicit(&d->grants, 1, memory_order_release);
 	return ret < 0 ? ret : (int)d->batch_count;
 }
 

@@ -15,6 +15,8 @@
 //
 //   worker: wants (epoch, seq + reserve) ────► main: write, fdatasync ────► granted
 //
+// All that is wanted at one time is stored with one fdatasync, up to MARK_BATCH marks.
+//
 // What a crash costs: the sequences between a device's last frame and its granted mark, at most
 // `reserve` of them, are refused as seen. The reserve grows only with the device's rate.
 //
@@ -31,6 +33,7 @@
 #define REPLAY_WINDOW 1024
 #define MARK_RESERVE_MIN 32 // sequences granted ahead of the highest seen
 #define MARK_RESERVE_MAX 8192
+#define MARK_BATCH 16384 // marks stored at once
 #define FRAME_KEY_MAX 64 // bytes
 
 struct frame_devices;
@@ -105,6 +108,8 @@ void frame_keys_destroy(struct frame_keys *k); // accepts NULL; wipes them
 // Store what workers asked for, then grant it. Call every few tens of milliseconds. Returns how
 // many devices were granted more, or -errno (nothing was granted; the next call tries again).
 int frame_devices_flush(struct frame_devices *d);
+// Goes up whenever something has been granted. Any thread.
+uint64_t frame_devices_grants(const struct frame_devices *d);
 // Once, after the workers have stopped: the exact marks. 0 or -errno.
 int frame_devices_save(struct frame_devices *d);
 

@@ -5,7 +5,6 @@
 #include "dataplane/frame/devices.h"
 
 #define INDEX_NONE UINT32_MAX
-#define MARK_BATCH 1024 // grants per flush
 
 struct mark_grant {
 	struct frame_device *dev;
@@ -38,6 +37,7 @@ struct frame_devices {
 	uint32_t mark_slots; // records in the file
 	uint32_t dirty_words;
 	_Atomic(uint64_t) *dirty; // [x] bit per device whose `wanted` changed
+	_Atomic(uint64_t) grants; // [m>w] flushes that granted something
 	struct mark_grant batch[MARK_BATCH]; // [m]
 	uint32_t batch_count;
 };

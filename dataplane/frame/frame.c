@@ -11,12 +11,15 @@
 
 #define NANOS_PER_MS 1000000ull
 #define RECEIPTS_PER_POLL 64
+#define PUSHES_PER_POLL 512 // of frames that were parked
 #define RECEIPT_FRAME_MAX                                                                          \
 	(FRAME_HEADER_BYTES + FRAME_DEVICE_MAX + FRAME_RECEIPT_BYTES + FRAME_TAG_BYTES)
 
 struct frame_adapter {
 	struct frame_env env;
 	struct park park;
+	uint64_t grants; // as of the last look at what is parked
+	bool park_again; // some of it was pushed: there may be more, and buffers to give back
 	struct receipts receipts;
 	uint64_t receipt_delay_ns;
 	uint64_t now_ns; // of the latest input or poll
@@ -70,9 +73,10 @@ static void parked_shed(struct frame_adapter *f, struct parked *p) {
 
 void frame_use(struct frame_adapter *f, const struct config *c) {
 	f->receipt_delay_ns = c->frame.receipt_delay_ms * NANOS_PER_MS;
-	for (uint32_t i = 0; i < f->park.count; i++)
-		if (park_at(&f->park, i)->state == PARK_WAITING)
-			parked_shed(f, park_at(&f->park, i));
+	for (struct parked *p = park_next(&f->park, nullptr); p != nullptr;
+	     p = park_next(&f->park, p))
+		if (p->state == PARK_WAITING)
+			parked_shed(f, p);
 	park_release(&f->park);
 }
 
@@ -327,34 +331,57 @@ static void receipt_send(struct frame_adapter *f, const struct receipt_slot *s) 
 	count(f, FRAME_RECEIPT);
 }
 
-// Parked frames in order of arrival: those whose mark has been stored meanwhile go on.
+// True if it was pushed.
+static bool parked_judge(struct frame_adapter *f, struct parked *p) {
+	enum frame_seen seen = frame_window_accept(f->env.devices, p->dev, mark_of(&p->frame));
+
+	if (seen == FRAME_FRESH) {
+		p->state = PARK_PUSHED;
+		frame_accepted(f, &p->d, &p->frame, p->dev);
+		return true;
+	}
+	if (seen != FRAME_BEYOND_GRANT) {
+		p->state = PARK_FREE;
+		replayed(f, seen);
+	} else if (f->now_ns - p->d.now_ns > PARK_TIME_NS) {
+		parked_shed(f, p);
+	}
+	return false;
+}
+
+// Parked frames in order of arrival: those whose mark has been stored meanwhile go on, a bounded
+// number at once.
 static void park_poll(struct frame_adapter *f) {
-	for (uint32_t i = 0; i < f->park.count; i++) {
-		struct parked *p = park_at(&f->park, i);
+	uint32_t pushed = 0;
+	struct parked *p = park_next(&f->park, nullptr);
+
+	for (; p != nullptr && pushed < PUSHES_PER_POLL; p = park_next(&f->park, p)) {
 		if (p->state == PARK_PUSHED)
 			p->state = PARK_FREE; // the pipeline has run since
-		if (p->state != PARK_WAITING)
-			continue;
-		enum frame_seen seen =
-			frame_window_accept(f->env.devices, p->dev, mark_of(&p->frame));
-		if (seen == FRAME_FRESH) {
-			p->state = PARK_PUSHED;
-			frame_accepted(f, &p->d, &p->frame, p->dev);
-		} else if (seen != FRAME_BEYOND_GRANT) {
-			p->state = PARK_FREE;
-			replayed(f, seen);
-		} else if (f->now_ns - p->d.now_ns > PARK_TIME_NS) {
-			parked_shed(f, p);
-		}
+		if (p->state == PARK_WAITING)
+			pushed += parked_judge(f, p);
 	}
+	f->park_again = pushed > 0;
 	park_release(&f->park);
+}
+
+// Looking at all of them is only worth while if something was granted since, or one is overdue.
+static bool park_due(struct frame_adapter *f) {
+	uint64_t grants = frame_devices_grants(f->env.devices);
+	const struct parked *oldest = park_next(&f->park, nullptr);
+	bool due = oldest != nullptr
+		&& (f->park_again || grants != f->grants
+		    || f->now_ns - oldest->d.now_ns > PARK_TIME_NS);
+
+	f->grants = grants;
+	return due;
 }
 
 uint64_t frame_poll(struct frame_adapter *f, uint64_t now_ns) {
 	struct receipt_slot *s;
 
 	f->now_ns = now_ns;
-	if (f->park.count > 0)
+	if (park_due(f))
 		park_poll(f);
 	for (unsigned n = 0; n < RECEIPTS_PER_POLL; n++) {
 		s = receipt_due(&f->receipts, now_ns);
@@ -365,7 +392,9 @@ uint64_t frame_poll(struct frame_adapter *f, uint64_t now_ns) {
 	}
 	uint64_t next = receipts_next_due(&f->receipts);
 	// The main thread grants within tens of milliseconds; looking every one is often enough.
-	uint64_t park = f->park.count > 0 ? now_ns + NANOS_PER_MS : UINT64_MAX;
+	uint64_t park = f->park_again ? now_ns
+		: f->park.count > 0   ? now_ns + NANOS_PER_MS
+				      : UINT64_MAX;
 	return park < next ? park : next;
 }
 

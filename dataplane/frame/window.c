@@ -22,6 +22,10 @@ bool shared_mark_read(const struct shared_mark *s, struct frame_mark *out) {
 	return before % 2 == 0 && before == atomic_load_explicit(&s->version, memory_order_relaxed);
 }
 
+uint64_t frame_devices_grants(const struct frame_devices *d) {
+	return atomic_load_explicit(&d->grants, memory_order_acquire);
+}
+
 static void grant_read(struct frame_device *dev) {
 	struct frame_mark m;
 

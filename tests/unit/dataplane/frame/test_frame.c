@@ -3,13 +3,16 @@
 #include "dataplane/frame/frame.h"
 #include "tests/unit/dataplane/frame/key_file.h"
 
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <time.h>
 
 #include <cmocka.h>
 
 #define MS 1000000ull
+#define FLEET 5000
 
 static struct frame_devices *devices;
 static struct frame_adapter *adapter;
@@ -34,6 +37,9 @@ static struct {
 } sent[64];
 static uint32_t sent_count;
 
+static unsigned next_of_fleet;
+static bool out_of_order; // of the fleet
+
 static void push(void *, const struct message *m) {
 	uint32_t i = pushed_count++ % 64;
 
@@ -41,6 +47,8 @@ static void push(void *, const struct message *m) {
 	ledger.accepted++;
 	pushed[i].m = *m;
 	snprintf(pushed[i].device, 65, "%.*s", (int)m->device.len, m->device.p);
+	if (pushed[i].device[0] == 'n')
+		out_of_order |= strtoul(pushed[i].device + 2, NULL, 10) != next_of_fleet++ % FLEET;
 	snprintf(pushed[i].payload, 256, "%.*s", (int)m->payload.len, m->payload.p);
 }
 
@@ -51,7 +59,7 @@ note(void *, const struct flow_key *, const struct net_path *, const void *bytes
 }
 
 static int start(const char *marks) {
-	char why[256];
+	char why[256] = "";
 	const struct frame_env env = {
 		.adapter = {.ledger = &ledger, .push = push, .send = note},
 		.crypto = crypto,
@@ -59,7 +67,7 @@ static int start(const char *marks) {
 	};
 	struct frame_env e = env;
 
-	if (frame_devices_load(keys_path, marks, 10, &devices, why, sizeof(why)) != 0)
+	if (frame_devices_load(keys_path, marks, FLEET + 10, &devices, why, sizeof(why)) != 0)
 		return -1;
 	e.devices = devices;
 	config.frame.receipt_delay_ms = 200;
@@ -70,6 +78,8 @@ static int setup(void **) {
 	now = 1000 * MS;
 	pushed_count = 0;
 	sent_count = 0;
+	next_of_fleet = 0;
+	out_of_order = false;
 	ledger = (struct ledger_messages) {0};
 	listener.auth = AUTH_NONE;
 	if (crypto_create(CRYPTO_AUTO, 8, &crypto) != 0
@@ -349,6 +359,7 @@ static void a_frame_waits_for_its_mark_and_keeps_its_order(void **) {
 	send("dev-1", 0, 1, 2); // a copy while it waits
 	assert_int_equal(pushed_count, 0);
 	assert_int_equal(count(FRAME_PARKED), 4);
+	assert_int_equal(frame_devices_grants(devices), 0);
 	assert_true(frame_poll(adapter, now) <= now + MS);
 	assert_int_equal(pushed_count, 0);
 
@@ -367,14 +378,104 @@ static void a_frame_waits_for_its_mark_and_keeps_its_order(void **) {
 }
 
 static void a_disk_that_does_not_answer_sheds_and_counts(void **) {
-	for (uint64_t seq = 1; seq <= 300; seq++)
+	const uint64_t frames = 40000; // more than there is room for
+
+	for (uint64_t seq = 1; seq <= frames; seq++)
 		send("dev-1", 0, 1, seq);
-	assert_int_equal(count(FRAME_PARKED), 256);
-	assert_int_equal(ledger.shed[SHED_MARK], 300 - 256);
+	uint64_t parked = count(FRAME_PARKED);
+	assert_true(parked > 15000 && parked < frames);
+	assert_int_equal(count(FRAME_PARK_FULL), frames - parked);
+	assert_int_equal(ledger.shed[SHED_MARK], frames - parked);
 	frame_poll(adapter, now += 1100 * MS);
-	assert_int_equal(ledger.shed[SHED_MARK], 300);
+	assert_int_equal(ledger.shed[SHED_MARK], frames);
 	assert_int_equal(frame_waiting(adapter), 0);
 	assert_int_equal(pushed_count, 0);
+	// All of it is free again, from wherever it was.
+	for (uint64_t seq = 1; seq <= parked; seq++)
+		send("dev-1", 0, 2, seq);
+	assert_int_equal(count(FRAME_PARKED), 2 * parked);
+	frame_poll(adapter, now += 1100 * MS);
+	assert_int_equal(frame_waiting(adapter), 0);
+}
+
+static int fleet_setup(void **state) {
+	static char keys[FLEET * 64];
+	size_t n = 0;
+
+	for (unsigned i = 0; i < FLEET; i++)
+		n += (size_t)snprintf(
+			keys + n,
+			sizeof(keys) - n,
+			"n-%u aes-128-gcm 0 000102030405060708090a0b0c0d0e0f\n",
+			i
+		);
+	if (setup(state) != 0)
+		return -1;
+	frame_destroy(adapter);
+	frame_devices_destroy(devices);
+	return keys_write(keys) == 0 ? start(marks_path) : -1;
+}
+
+static uint64_t wall_us(void) {
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+static uint32_t poll_until_quiet(void) {
+	uint32_t polls = 0;
+
+	do
+		polls++;
+	while (frame_poll(adapter, now) == now);
+	return polls;
+}
+
+// Everybody's first frame, two of each: they wait for one store, and then go on in their order.
+static void a_fleet_that_sends_for_the_first_time(void **) {
+	char name[16];
+
+	for (unsigned i = 0; i < 2 * FLEET; i++) {
+		snprintf(name, sizeof(name), "n-%u", i % FLEET);
+		send(name, 0, 1, 1 + i / FLEET);
+	}
+	assert_int_equal(pushed_count, 0);
+	assert_int_equal(count(FRAME_PARKED), 2 * FLEET);
+	assert_int_equal(ledger.shed[SHED_MARK], 0);
+	uint64_t begin_us = wall_us();
+	assert_int_equal(frame_devices_flush(devices), FLEET);
+	print_message("%d marks stored in %" PRIu64 " us\n", FLEET, wall_us() - begin_us);
+	assert_int_equal(frame_devices_flush(devices), 0);
+	uint32_t polls = poll_until_quiet();
+	assert_true(polls > 10); // in portions, with pipeline_run() between them
+	assert_int_equal(pushed_count, 2 * FLEET);
+	assert_false(out_of_order);
+	assert_int_equal(frame_waiting(adapter), 0);
+	send("n-77", 0, 1, 3);
+	assert_int_equal(pushed_count, 2 * FLEET + 1);
+}
+
+// While some wait and some have gone, more come: round and round the arena.
+static void what_waits_is_found_wherever_it_lies(void **) {
+	char name[16];
+	uint32_t sent_frames = 0;
+
+	for (unsigned round = 0; round < 40; round++) {
+		for (unsigned i = 0; i < 1500 + 100 * (round % 7); i++, sent_frames++) {
+			snprintf(name, sizeof(name), "n-%u", (sent_frames * 7) % FLEET);
+			send(name, 0, 1 + round, 1 + sent_frames);
+		}
+		if (round % 3 != 0)
+			continue;
+		frame_devices_flush(devices);
+		poll_until_quiet();
+	}
+	frame_devices_flush(devices);
+	poll_until_quiet();
+	assert_int_equal(pushed_count + ledger.refused[REFUSE_REPLAY], sent_frames);
+	assert_int_equal(ledger.shed[SHED_MARK], 0);
+	assert_int_equal(frame_waiting(adapter), 0);
 }
 
 static void one_device_has_one_owner(void **) {
@@ -407,6 +508,12 @@ int main(void) {
 		TEST(without_a_slot_the_data_still_goes_on),
 		TEST_WITH_MARKS(a_frame_waits_for_its_mark_and_keeps_its_order),
 		TEST_WITH_MARKS(a_disk_that_does_not_answer_sheds_and_counts),
+		cmocka_unit_test_setup_teardown(
+			a_fleet_that_sends_for_the_first_time, fleet_setup, teardown
+		),
+		cmocka_unit_test_setup_teardown(
+			what_waits_is_found_wherever_it_lies, fleet_setup, teardown
+		),
 		TEST(one_device_has_one_owner),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
