@@ -2,6 +2,7 @@
 #include "config/address.h"
 
 #include <arpa/inet.h>
+#include <endian.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,6 +60,13 @@ const char *ip_prefix_format(const struct ip_prefix *p, char out[IP_PREFIX_TEXT_
 bool ip_prefix_contains(const struct ip_prefix *p, uint8_t family, const uint8_t *addr) {
 	if (p->family == 0 || p->family != family)
 		return false;
+	if (family == 4) {
+		uint32_t wanted, got;
+		memcpy(&wanted, p->addr, 4);
+		memcpy(&got, addr, 4);
+		uint32_t apart = be32toh(wanted ^ got);
+		return p->prefix_len == 0 || apart >> (32 - p->prefix_len) == 0;
+	}
 
 	unsigned bytes = p->prefix_len / 8;
 	unsigned bits = p->prefix_len % 8;

@@ -213,6 +213,12 @@ enum block_verdict blocks_judge(
 ) {
 	enum block_verdict v = BLOCK_NONE;
 
+	// Mostly nobody is.
+	if ((atomic_load_explicit(&b->devices[BLOCK_ACTION_BLOCK], memory_order_relaxed)
+	     | atomic_load_explicit(&b->devices[BLOCK_ACTION_LIMIT], memory_order_relaxed))
+		    == 0
+	    && (peer->family == 0 || no_source(b, peer->family, BLOCK_ACTION_LIMIT)))
+		return BLOCK_NONE;
 	if (blocks_device(b, device))
 		v = BLOCK_REFUSED;
 	else if (limited(b, device, peer, records, now_ns))

@@ -88,17 +88,23 @@ static void a_prefix_contains_its_hosts_and_no_other(void **) {
 }
 
 // Against the definition, bit by bit, for every length.
-static void every_length_agrees_with_the_definition(void **) {
-	for (unsigned len = 0; len <= 128; len++) {
-		struct ip_prefix p = {.family = 6, .prefix_len = (uint8_t)len};
-		memset(p.addr, 0xa5, sizeof(p.addr));
-		for (unsigned bit = 0; bit < 128; bit++) {
+static void every_length_agrees(uint8_t family, unsigned bits) {
+	for (unsigned len = 0; len <= bits; len++) {
+		struct ip_prefix p = {.family = family, .prefix_len = (uint8_t)len};
+		memset(p.addr, 0xa5, bits / 8);
+		assert_true(ip_prefix_contains(&p, family, p.addr));
+		for (unsigned bit = 0; bit < bits; bit++) {
 			uint8_t host[16];
 			memcpy(host, p.addr, sizeof(host));
 			host[bit / 8] ^= (uint8_t)(0x80 >> (bit % 8));
-			assert_int_equal(ip_prefix_contains(&p, 6, host), bit >= len);
+			assert_int_equal(ip_prefix_contains(&p, family, host), bit >= len);
 		}
 	}
+}
+
+static void every_length_agrees_with_the_definition(void **) {
+	every_length_agrees(4, 32);
+	every_length_agrees(6, 128);
 }
 
 static void no_family_contains_nothing(void **) {
