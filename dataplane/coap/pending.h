@@ -41,6 +41,7 @@ struct pending {
 	struct view diagnostic; // static text, for retransmissions too
 	struct net_path path;
 	uint16_t mid; // the request's
+	uint16_t own_mid; // of a message that we start for it
 	uint32_t fingerprint;
 	uint32_t chain; // next with the same hash, or next free
 	uint32_t before; // neighbours in the wheel slot

@@ -154,6 +154,8 @@ static void discovery_multicast(struct coap_server *s, struct coap_exchange *x) 
 	p->path = x->d->path;
 	p->type = COAP_NON;
 	p->mid = x->m.mid;
+	// By the address of ours that the answer comes from, not by the group.
+	p->own_mid = mirrored_mid(coap_endpoint(s, &key), x->m.mid);
 	p->proven = x->proven;
 	p->token_len = (uint8_t)x->m.token.len;
 	if (x->m.token.len > 0)
@@ -163,7 +165,7 @@ static void discovery_multicast(struct coap_server *s, struct coap_exchange *x) 
 }
 
 void coap_discovery_due(struct coap_server *s, const struct pending *p) {
-	struct coap_target to = coap_pending_target(p, coap_endpoint(s, &p->key), false);
+	struct coap_target to = coap_pending_target(p, false);
 
 	links_send(s, &to, &(struct coap_request) {0});
 }
@@ -317,6 +319,7 @@ static void pending_fill(
 	p->path = x->d->path;
 	p->fingerprint = (uint32_t)x->seq;
 	p->mid = x->m.mid;
+	p->own_mid = mirrored_mid(x->endpoint, x->m.mid);
 	p->type = x->m.type;
 	p->request_len = x->d->len;
 	p->proven = x->proven;

@@ -54,7 +54,7 @@ struct coap_target coap_first_target(const struct coap_exchange *x) {
 	};
 }
 
-struct coap_target coap_pending_target(const struct pending *p, uint64_t endpoint, bool separate) {
+struct coap_target coap_pending_target(const struct pending *p, bool separate) {
 	struct coap_target to = {
 		.key = &p->key,
 		.path = &p->path,
@@ -67,7 +67,7 @@ struct coap_target coap_pending_target(const struct pending *p, uint64_t endpoin
 
 	if (separate || p->type == COAP_NON) {
 		to.type = p->type;
-		to.mid = mirrored_mid(endpoint, p->mid);
+		to.mid = p->own_mid;
 	}
 	return to;
 }

@@ -231,7 +231,7 @@ static void exchange_set(
 }
 
 static void pending_answer(struct coap_server *s, const struct pending *p, bool separate) {
-	struct coap_target to = coap_pending_target(p, coap_endpoint(s, &p->key), separate);
+	struct coap_target to = coap_pending_target(p, separate);
 	struct coap_answer a = {
 		.code = p->code,
 		.diagnostic = p->diagnostic,

@@ -118,7 +118,7 @@ void coap_send_answer(
 );
 // Targets: the first answer to a request (ACK or NON), and the separate one.
 struct coap_target coap_first_target(const struct coap_exchange *x);
-struct coap_target coap_pending_target(const struct pending *p, uint64_t endpoint, bool separate);
+struct coap_target coap_pending_target(const struct pending *p, bool separate);
 
 uint64_t coap_endpoint(const struct coap_server *s, const struct flow_key *key);
 
