@@ -4,7 +4,7 @@
 (mqtt_publish) in a namespace, the same veth pair; its other end belongs to the kernel for mosquitto
 and to AF_XDP for sluiced. Then the same number of connections and messages in flight on sluiced over
 memif from sluice-gen, which mosquitto cannot use. Prints messages per second, CPU time of each
-broker's process per message, and the ratio per core.
+broker's process per message, the time from PUBLISH to PUBACK, and the ratio per core.
 
 bench/mqtt_peer.py [--connections N] [--inflight K]... [--seconds S] [--no-steer] [--no-memif]
                                                                      (root; inside appliance/in-root)
@@ -58,9 +58,10 @@ def load(broker, options, inflight):
          str(options.connections), str(inflight), str(options.seconds)], stdout=subprocess.PIPE, text=True)
     if "connected" not in client.stdout.readline():
         sys.exit("the client did not connect")
-    before = cpu_seconds(broker.pid)
+    before, threads = cpu_seconds(broker.pid), rig.thread_cpu(broker.pid)
     result = json.loads(client.stdout.readline())
     result["broker_cpu_s"] = cpu_seconds(broker.pid) - before
+    result["worker_cpu_s"] = rig.worker_cpu(rig.thread_cpu(broker.pid)) - rig.worker_cpu(threads)
     if client.wait(60) != 0:
         sys.exit("the client did not get all its answers")
     return result
@@ -134,10 +135,10 @@ def show(name, r):
     client = r["client_cpu_s"] / r["seconds"]
     per = r["broker_cpu_s"] / r["answered"] * 1e6
     # The worker's polling is not work: busy time is what the messages took.
-    busy = f", worker busy {100 * r['busy_s'] / r['seconds']:.0f} % = {r['busy_s'] / r['answered'] * 1e6:.2f} us/message" if "busy_s" in r else ""
+    busy = f", worker {r['worker_cpu_s'] / r['answered'] * 1e6:.2f}, worker busy {100 * r['busy_s'] / r['seconds']:.0f} % = {r['busy_s'] / r['answered'] * 1e6:.2f} us/message" if "busy_s" in r else ""
     limit = "  (the client is the limit)" if client > 0.9 else ""
     print(f"{name:<10} {r['answered_per_s'] / 1e3:7.1f} k messages/s  process CPU {100 * r['broker_cpu_s'] / r['seconds']:.0f} % of one core"
-          f" = {per:.2f} us/message{busy}  client CPU {100 * client:.0f} %{limit}", flush=True)
+          f" = {per:.2f} us/message{busy}  PUBACK p50 {r['p50_us']} p99 {r['p99_us']} us  client CPU {100 * client:.0f} %{limit}", flush=True)
     return per
 
 

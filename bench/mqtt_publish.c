@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // mqtt_publish HOST CONNECTIONS INFLIGHT SECONDS: QoS 1 publishers through the kernel's TCP, one
 // thread and epoll, for comparing brokers. One line of JSON with the client's own CPU time, which
-// tells where the client is the limit.
+// tells where the client is the limit, and the time from PUBLISH to its PUBACK.
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -19,10 +19,12 @@
 #define IDS 0x8000u
 #define INFLIGHT_MAX 20 // what mosquitto and our Receive Maximum both allow
 #define PACKET_MAX 128
+#define HISTOGRAM_US (1u << 18)
 
 struct device {
 	int fd;
 	uint32_t sent, answered;
+	double sent_at[INFLIGHT_MAX]; // of the message after `sent` others, modulo this
 	uint8_t part[4]; // of an answer
 	uint8_t part_len;
 	bool connected;
@@ -32,6 +34,7 @@ static struct device *devices;
 static unsigned connected, inflight;
 static uint64_t published, answered;
 static bool publishing;
+static uint32_t histogram[HISTOGRAM_US]; // of microseconds
 
 static double now_s(void) {
 	struct timespec t;
@@ -63,10 +66,12 @@ static void publish(struct device *d, unsigned index, unsigned count) {
 	static const char reading[] =
 		"{\"temperature\":21.40,\"humidity\":55.25,\"battery\":3.61,\"rssi\":-45}";
 	uint8_t out[INFLIGHT_MAX * PACKET_MAX];
+	double now = now_s();
 	size_t n = 0;
 
 	for (unsigned i = 0; i < count; i++) {
 		uint8_t *p = out + n;
+		d->sent_at[d->sent % INFLIGHT_MAX] = now;
 		uint32_t id = 1 + d->sent++ % IDS;
 		int topic = snprintf((char *)p + 4, 32, "t/gen-%07u/env", index);
 		uint8_t *q = p + 4 + topic;
@@ -102,7 +107,7 @@ static void device_open(unsigned index, const struct sockaddr_in *to, int poll) 
 		give_up("epoll_ctl");
 }
 
-static void answer(struct device *d) {
+static void answer(struct device *d, double now) {
 	const uint8_t *p = d->part;
 
 	if (!d->connected && p[0] == 0x20 && p[3] == 0) {
@@ -114,6 +119,8 @@ static void answer(struct device *d) {
 		fprintf(stderr, "mqtt_publish: unexpected answer %02x\n", p[0]);
 		exit(1);
 	}
+	double us = (now - d->sent_at[d->answered % INFLIGHT_MAX]) * 1e6;
+	histogram[us < HISTOGRAM_US ? (uint32_t)us : HISTOGRAM_US - 1]++;
 	d->answered++;
 	answered++;
 }
@@ -125,16 +132,26 @@ static void device_read(unsigned index) {
 
 	if (n <= 0)
 		give_up("read");
+	double now = now_s();
 	for (ssize_t i = 0; i < n; i++) {
 		d->part[d->part_len++] = bytes[i];
 		if (d->part_len == 4) {
 			d->part_len = 0;
-			answer(d);
+			answer(d, now);
 		}
 	}
 	unsigned room = inflight - (d->sent - d->answered);
 	if (publishing && room > 0)
 		publish(d, index, room);
+}
+
+static uint32_t quantile_us(double q) {
+	uint64_t below = 0;
+	uint32_t us = 0;
+
+	while (us < HISTOGRAM_US - 1 && (double)(below += histogram[us]) < q * (double)answered)
+		us++;
+	return us;
 }
 
 static void turn(int poll) {
@@ -175,12 +192,14 @@ int main(int argc, char **argv) {
 	while (now_s() - start < seconds)
 		turn(poll);
 	seconds = now_s() - start;
-	printf("{\"seconds\":%.3f,\"answered\":%lu,\"answered_per_s\":%.0f,\"client_cpu_s\":%.3f}"
-	       "\n",
+	printf("{\"seconds\":%.3f,\"answered\":%lu,\"answered_per_s\":%.0f,\"client_cpu_s\":%.3f,"
+	       "\"p50_us\":%u,\"p99_us\":%u}\n",
 	       seconds,
 	       answered,
 	       (double)answered / seconds,
-	       cpu_s() - cpu);
+	       cpu_s() - cpu,
+	       quantile_us(0.5),
+	       quantile_us(0.99));
 	fflush(stdout);
 	// What is in flight is answered before the connections go.
 	publishing = false;
