@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "config/config.h"
-#include "parsers/siphash.h"
+#include "parsers/mix_hash.h"
 #include "pipelines/dedup.h"
 #include "pipelines/pipeline_state.h"
 #include "pipelines/waiters.h"
@@ -168,7 +168,7 @@ struct words {
 
 static void words_add(struct words *w, uint64_t a, uint64_t b) {
 	uint64_t in[3] = {w->hash, a, b};
-	w->hash = siphash13(w->secret, in, sizeof(in));
+	w->hash = mix_hash(w->secret, in, sizeof(in));
 }
 
 static bool every_record_says_when(const struct item *it, const struct record *r) {
@@ -182,9 +182,9 @@ static bool every_record_says_when(const struct item *it, const struct record *r
 static bool key_hash(const struct item *it, const struct record *r, struct words *w) {
 	const struct message *m = &it->m;
 
-	w->hash = siphash13(w->secret, m->path.p, m->path.len);
+	w->hash = mix_hash(w->secret, m->path.p, m->path.len);
 	if (m->profile->dedup == DEDUP_PAYLOAD) {
-		words_add(w, siphash13(w->secret, m->payload.p, m->payload.len), 1);
+		words_add(w, mix_hash(w->secret, m->payload.p, m->payload.len), 1);
 		return true;
 	}
 	if (every_record_says_when(it, r)) {
@@ -217,7 +217,7 @@ static void key_make(const struct pipeline *p, struct item *it, const struct rec
 	    || !key_hash(it, r, &w))
 		return;
 	it->key.hash = w.hash >> KEY_SHIFT | 1;
-	it->key.payload = (uint32_t)siphash13(w.secret, it->m.payload.p, it->m.payload.len);
+	it->key.payload = (uint32_t)mix_hash(w.secret, it->m.payload.p, it->m.payload.len);
 }
 
 // --- MQTT's packet ids
