@@ -181,7 +181,7 @@ const struct option config_options[] = {
 	TEXT("dataplane.file_prefix", C, dataplane.file_prefix, OPTION_NAME, 1, "sluice", 0,
 		"EAL file prefix. Two instances on one machine need two."),
 	ENUM("dataplane.polling", C, dataplane.polling, LABELS("adaptive", "busy"), "adaptive", LIVE,
-		"adaptive: an idle worker sleeps up to 1 ms. busy: it never sleeps."),
+		"adaptive: an idle worker sleeps up to 1 ms; on AF_XDP up to 2 ms, until a frame comes. busy: never."),
 	NUMBER("dataplane.mbufs", C, dataplane.mbufs, 2048, 1u << 22, "buffers", "16384", 0,
 		"Packet buffers per worker."),
 	NUMBER("dataplane.flows", C, dataplane.flows, 64, 1u << 24, "flows", "65536", 0,

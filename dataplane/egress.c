@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "config/config.h"
+#include "dataplane/bell.h"
 #include "dataplane/clock.h"
 #include "dataplane/egress.h"
 #include "pipelines/sink_counters.h"
@@ -10,6 +11,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,10 +21,12 @@
 
 #define SUBMITS_PER_TURN 8
 #define RUNS_PER_TURN 512
-// Workers make no system call to wake us, and librdkafka waits in milliseconds, so the thread looks
-// at both and sleeps a little in between: longer the longer nothing comes.
+// A worker wakes us only when it has nothing else to do, and librdkafka waits in milliseconds, so
+// the thread looks at both and sleeps a little in between: longer the longer nothing comes. The
+// first sleep after work nobody ends: what comes within it is taken together.
 #define SLEEP_FIRST_NS 20000
 #define SLEEP_MAX_NS 500000
+#define SLEEP_RUNG_MAX_NS 2000000 // with nothing out, while workers ring before they sleep
 #define FLUSH_MS 100
 #define STOP_STEP_MS 2
 
@@ -36,6 +40,7 @@ struct egress_thread {
 	bool running;
 	struct rte_ring **batches; // by worker, w > e
 	struct rte_ring **completions; // by worker, e > w
+	struct bell bell; // ours
 	// [e]
 	struct batch **held; // by worker: taken from the ring, refused by the sink with -EAGAIN
 	uint64_t entries_in; // entries the sink has or we hold, not yet reported
@@ -56,8 +61,10 @@ struct egress {
 	uint16_t workers;
 	uint32_t thread_count;
 	_Atomic(uint32_t) checkpoint_ms; // [main > e]
+	atomic_bool workers_ring; // [main > e] polling is adaptive
 	uint32_t topic_count;
 	struct egress_thread *threads;
+	struct bell *bells; // by worker
 };
 
 static const struct sink_ops *ops_of(enum sink_kind kind) {
@@ -164,6 +171,7 @@ static void results_give(struct egress_thread *t, const struct sink_done *done, 
 		assert(ret == 0);
 		(void)ret;
 		t->entries_in -= done[i].count;
+		bell_ring(&t->egress->bells[done[i].batch->worker]);
 	}
 }
 
@@ -185,6 +193,26 @@ static bool thread_turn(struct egress_thread *t) {
 	return taken > 0 || n > 0;
 }
 
+static void thread_sleep(struct egress_thread *t, long sleep_ns) {
+	const struct timespec s = {.tv_nsec = sleep_ns};
+	struct pollfd fd = {.fd = t->bell.fd, .events = POLLIN};
+
+	if (sleep_ns == SLEEP_FIRST_NS) {
+		nanosleep(&s, nullptr);
+		return;
+	}
+	bell_listen(&t->bell);
+	bool rung = rings_empty(t) && ppoll(&fd, 1, &s, nullptr) > 0;
+	bell_hush(&t->bell, rung);
+}
+
+// What is out comes back without a word.
+static long sleep_max(const struct egress_thread *t, bool nothing) {
+	bool rung = atomic_load_explicit(&t->egress->workers_ring, memory_order_relaxed);
+
+	return nothing && rung ? SLEEP_RUNG_MAX_NS : SLEEP_MAX_NS;
+}
+
 static void *thread_main(void *arg) {
 	struct egress_thread *t = arg;
 	long sleep_ns = SLEEP_FIRST_NS;
@@ -200,8 +228,8 @@ static void *thread_main(void *arg) {
 			sleep_ns = SLEEP_FIRST_NS;
 			continue;
 		}
-		nanosleep(&(struct timespec) {.tv_nsec = sleep_ns}, nullptr);
-		sleep_ns = sleep_ns * 2 < SLEEP_MAX_NS ? sleep_ns * 2 : SLEEP_MAX_NS;
+		thread_sleep(t, sleep_ns);
+		sleep_ns = RTE_MIN(sleep_ns * 2, sleep_max(t, nothing));
 	}
 	t->ops->flush(t->sink, FLUSH_MS);
 	return nullptr;
@@ -221,7 +249,9 @@ static int thread_start(struct egress *e, uint16_t index, uint64_t epoch, char *
 	t->egress = e;
 	t->index = index;
 	t->ops = ops_of(e->config->egress.sink);
-	int ret = rings_create(t, why, len);
+	int ret = bell_open(&t->bell);
+	if (ret == 0)
+		ret = rings_create(t, why, len);
 	if (ret == 0)
 		ret = t->ops->create(&env, &t->sink, why, len);
 	if (ret != 0)
@@ -236,6 +266,19 @@ static int thread_start(struct egress *e, uint16_t index, uint64_t epoch, char *
 	snprintf(name, sizeof(name), "egress-%u", index);
 	pthread_setname_np(t->thread, name);
 	return 0;
+}
+
+static int bells_create(struct egress *e) {
+	int ret = 0;
+
+	e->bells = aligned_alloc(RTE_CACHE_LINE_SIZE, e->workers * sizeof(*e->bells));
+	if (e->bells == nullptr)
+		return -ENOMEM;
+	for (uint16_t w = 0; w < e->workers; w++)
+		e->bells[w].fd = -1;
+	for (uint16_t w = 0; w < e->workers && ret == 0; w++)
+		ret = bell_open(&e->bells[w]);
+	return ret;
 }
 
 int egress_create(
@@ -264,6 +307,12 @@ int egress_create(
 		return -ENOMEM;
 	}
 	memset(e->threads, 0, e->thread_count * sizeof(*e->threads));
+	int bells = bells_create(e);
+	if (bells != 0) {
+		snprintf(why, why_len, "egress: %s", strerror(-bells));
+		egress_destroy(e);
+		return bells;
+	}
 	for (uint16_t i = 0; i < e->thread_count; i++) {
 		int ret = thread_start(e, i, epoch, why, why_len);
 		if (ret != 0) {
@@ -277,6 +326,9 @@ int egress_create(
 
 void egress_use(struct egress *e, const struct config *c) {
 	atomic_store_explicit(&e->checkpoint_ms, c->egress.checkpoint_ms, memory_order_relaxed);
+	atomic_store_explicit(
+		&e->workers_ring, c->dataplane.polling == POLLING_ADAPTIVE, memory_order_relaxed
+	);
 }
 
 void egress_submit(struct egress *e, struct batch *b) {
@@ -295,6 +347,23 @@ unsigned egress_collect(struct egress *e, uint16_t worker, struct completion *ou
 			e->threads[i].completions[worker], out + n, sizeof(*out), max - n, nullptr
 		);
 	return n;
+}
+
+void egress_nudge(struct egress *e, uint16_t worker) {
+	for (uint32_t i = 0; i < e->thread_count; i++)
+		if (!rte_ring_empty(e->threads[i].batches[worker]))
+			bell_ring(&e->threads[i].bell);
+}
+
+bool egress_ready(const struct egress *e, uint16_t worker) {
+	for (uint32_t i = 0; i < e->thread_count; i++)
+		if (!rte_ring_empty(e->threads[i].completions[worker]))
+			return true;
+	return false;
+}
+
+struct bell *egress_bell(struct egress *e, uint16_t worker) {
+	return &e->bells[worker];
 }
 
 static bool all_idle(const struct egress *e) {
@@ -333,6 +402,7 @@ static void thread_destroy(struct egress_thread *t) {
 		if (t->completions != nullptr)
 			rte_ring_free(t->completions[w]);
 	}
+	bell_close(&t->bell);
 	free(t->batches);
 	free(t->completions);
 	free(t->held);
@@ -346,6 +416,9 @@ void egress_destroy(struct egress *e) {
 	for (uint32_t i = 0; i < e->thread_count; i++)
 		if (e->threads[i].egress != nullptr)
 			thread_destroy(&e->threads[i]);
+	for (uint16_t w = 0; w < e->workers && e->bells != nullptr; w++)
+		bell_close(&e->bells[w]);
+	free(e->bells);
 	free(e->threads);
 	free(e);
 }

@@ -21,6 +21,7 @@
 
 struct config;
 struct clock;
+struct bell;
 struct egress;
 
 // Main thread, after EAL is up and kafka_topics_resolve() has set the partitions, before workers
@@ -36,7 +37,7 @@ int egress_create(
 	size_t why_len
 );
 
-// Main thread: take what may change while running (the interval of checkpoints) from this
+// Main thread: take what may change while running (the interval of checkpoints, polling) from this
 // generation. Nothing of it is kept.
 void egress_use(struct egress *e, const struct config *c);
 
@@ -45,6 +46,14 @@ void egress_submit(struct egress *e, struct batch *b);
 
 // Worker `worker`: up to `max` runs that have results, from all egress threads in turn.
 unsigned egress_collect(struct egress *e, uint16_t worker, struct completion *out, unsigned max);
+
+// Worker `worker`, which has found nothing to do: threads that sleep while batches of its lie
+// before them are woken. May enter the kernel.
+void egress_nudge(struct egress *e, uint16_t worker);
+// Are there results for it?
+bool egress_ready(const struct egress *e, uint16_t worker);
+// Rung when there are.
+struct bell *egress_bell(struct egress *e, uint16_t worker);
 
 // Main thread. Ask the threads to push what they have and end once nothing is in flight, at the
 // latest after drain_ms; workers go on calling egress_collect() meanwhile. Returns 0, or

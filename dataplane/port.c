@@ -171,6 +171,24 @@ static int reta_program(struct port *p, uint16_t ethdev, uint16_t queues) {
 	return rte_eth_dev_rss_reta_update(ethdev, conf, (uint16_t)p->net.reta_size);
 }
 
+// The socket that is there now and was not before; -1 if there is not exactly one.
+static int socket_new(const int *before, unsigned before_count) {
+	int now[PORT_QUEUES_MAX * CONFIG_PORTS_MAX], found = -1;
+	unsigned count = xdp_sockets(now, RTE_DIM(now));
+
+	for (unsigned i = 0; i < count; i++) {
+		bool old = false;
+		for (unsigned k = 0; k < before_count; k++)
+			old |= before[k] == now[i];
+		if (old)
+			continue;
+		if (found >= 0)
+			return -1;
+		found = now[i];
+	}
+	return found;
+}
+
 static int queues_start(
 	const struct config *c,
 	uint16_t ethdev,
@@ -185,9 +203,13 @@ static int queues_start(
 	for (uint16_t q = 0; q < queues && ret == 0; q++) {
 		uint16_t worker = (uint16_t)((p->queue_count + q) % c->dataplane.workers);
 		int socket = rte_eth_dev_socket_id(ethdev);
+		int sockets[PORT_QUEUES_MAX * CONFIG_PORTS_MAX];
+		unsigned count = xdp_sockets(sockets, RTE_DIM(sockets));
 		ret = rte_eth_rx_queue_setup(
 			ethdev, q, rx, (unsigned)socket, nullptr, pools[worker]
 		);
+		if (p->queue_count + q < PORT_QUEUES_MAX)
+			p->queues[p->queue_count + q].fd = socket_new(sockets, count);
 		if (ret == 0)
 			ret = rte_eth_tx_queue_setup(ethdev, q, tx, (unsigned)socket, nullptr);
 	}
@@ -247,8 +269,11 @@ static int ethdev_start(
 	(void)rte_eth_allmulticast_enable(ethdev);
 	if (p->config->promiscuous || p->config->role == PORT_MIRROR)
 		(void)rte_eth_promiscuous_enable(ethdev);
-	for (uint16_t q = 0; q < queues; q++)
-		p->queues[p->queue_count++] = (struct port_queue) {ethdev, q};
+	for (uint16_t q = 0; q < queues; q++) {
+		struct port_queue *at = &p->queues[p->queue_count++];
+		at->ethdev = ethdev;
+		at->queue = q;
+	}
 	return 0;
 }
 

@@ -19,6 +19,7 @@
 struct port_queue {
 	uint16_t ethdev;
 	uint16_t queue;
+	int fd; // readable when a frame is there; -1: the device has none
 };
 
 // [fixed] after port_open()

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "config/config.h"
 #include "dataplane/adapters.h"
+#include "dataplane/bell.h"
 #include "dataplane/blocks.h"
 #include "dataplane/egress.h"
 #include "dataplane/generation.h"
@@ -284,6 +285,8 @@ static unsigned turn(struct worker *w, bool draining) {
 	unsigned received = draining ? 0 : queues_poll(w);
 	unsigned work = received;
 
+	w->idle.frames += received;
+
 	for (uint16_t from = 0; from < w->count; from++)
 		if (from != w->index)
 			work += ring_poll(w, from) + mail_poll(w, from);
@@ -362,6 +365,25 @@ static void drain_step(struct worker *w) {
 	);
 }
 
+// A turn has found nothing.
+static void rest(struct worker *w) {
+	struct bell *bell = egress_bell(w->egress, w->index);
+
+	egress_nudge(w->egress, w->index);
+	if (!idle_may_sleep(&w->idle, w->now_ns - w->worked_ns))
+		return;
+	bool awaits = idle_awaits(&w->idle);
+	if (!awaits) {
+		idle_sleep(&w->idle, false, w->now_ns, w->due_ns);
+		return;
+	}
+	bool rung = false;
+	bell_listen(bell);
+	if (!egress_ready(w->egress, w->index))
+		rung = idle_sleep(&w->idle, true, w->now_ns, w->due_ns);
+	bell_hush(bell, rung);
+}
+
 int worker_loop(void *worker) {
 	struct worker *w = worker;
 	bool draining = false;
@@ -369,7 +391,7 @@ int worker_loop(void *worker) {
 	idle_begin();
 	atomic_store_explicit(&w->running, true, memory_order_release);
 	for (uint32_t turns = 0;; turns++) {
-		if (turns % HOUSEKEEPING_EVERY == 0 || w->naps > 0) {
+		if (turns % HOUSEKEEPING_EVERY == 0 || w->idle.naps > 0) {
 			if (atomic_load_explicit(&w->stop, memory_order_relaxed))
 				break;
 			draining = atomic_load_explicit(&w->drain, memory_order_relaxed);
@@ -388,12 +410,12 @@ int worker_loop(void *worker) {
 		w->now_ns = clock_now_ns(w->clock);
 		if (turn(w, draining) > 0) {
 			w->worked_ns = clock_now_ns(w->clock);
-			w->naps = 0;
+			w->idle.naps = 0;
 			w->busy_ns += w->worked_ns - w->now_ns;
 			continue;
 		}
-		if (w->now_ns - w->worked_ns >= IDLE_SPIN_NS && w->polling == POLLING_ADAPTIVE)
-			idle_wait(w->naps++, w->now_ns, w->due_ns);
+		if (w->polling == POLLING_ADAPTIVE)
+			rest(w);
 	}
 	report_fill(w);
 	atomic_store_explicit(&w->running, false, memory_order_release);

@@ -13,6 +13,7 @@
 #include "dataplane/coap/server.h"
 #include "dataplane/frame/frame.h"
 #include "dataplane/generation.h"
+#include "dataplane/idle.h"
 #include "dataplane/memory.h"
 #include "dataplane/mirror/counters.h"
 #include "dataplane/mqtt/server.h"
@@ -130,7 +131,7 @@ struct worker {
 	uint64_t busy_ns;
 	uint64_t due_ns; // next timer
 	uint64_t worked_ns; // end of the last turn that found work
-	uint32_t naps; // since then
+	struct idle idle;
 	uint8_t *linear; // a datagram of several segments is copied here
 };
 

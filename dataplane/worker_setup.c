@@ -158,6 +158,26 @@ static int pipeline_start(struct worker *w, const struct worker_env *env) {
 	return ret;
 }
 
+// Frames and letters of other workers, and what the kernel sends through a TAP twin, wake nobody.
+static uint64_t first_sleep(const struct worker *w) {
+	uint64_t first_ns = IDLE_WOKEN_MAX_NS;
+
+	for (uint16_t p = 0; p < w->port_count && w->index == 0; p++)
+		if (w->ports[p].exception_ethdev != UINT16_MAX)
+			first_ns = IDLE_TWIN_NS;
+	return w->count > 1 ? IDLE_SLEEP_MIN_NS : first_ns;
+}
+
+static void idle_prepare(struct worker *w) {
+	int queues[PORT_QUEUES_MAX * CONFIG_PORTS_MAX];
+	unsigned count = 0;
+
+	for (uint16_t p = 0; p < w->port_count; p++)
+		for (uint16_t q = w->index; q < w->ports[p].queue_count; q += w->count)
+			queues[count++] = w->ports[p].queues[q].fd;
+	idle_init(&w->idle, egress_bell(w->egress, w->index), queues, count, first_sleep(w));
+}
+
 int worker_create(const struct worker_env *env, struct worker **out, char *why, size_t why_len) {
 	struct worker *w = rte_zmalloc("worker", sizeof(*w), RTE_CACHE_LINE_SIZE);
 	int ret = -ENOMEM;
@@ -183,6 +203,8 @@ int worker_create(const struct worker_env *env, struct worker **out, char *why, 
 		goto err;
 	queues_assign(w);
 	w->polling = env->config->dataplane.polling;
+	if (w->egress != nullptr)
+		idle_prepare(w);
 	worker_rates(w, env->config);
 	ret = batches_create(w);
 	if (ret == 0)

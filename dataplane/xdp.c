@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/xdp.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <linux/if_link.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -59,4 +61,21 @@ int xdp_detach(const char *interface) {
 		ret = answer_read(fd);
 	close(fd);
 	return ret;
+}
+
+unsigned xdp_sockets(int *out, unsigned max) {
+	DIR *d = opendir("/proc/self/fd");
+	unsigned n = 0;
+
+	if (d == nullptr)
+		return 0;
+	for (struct dirent *e = readdir(d); e != nullptr && n < max; e = readdir(d)) {
+		int domain = 0, fd = (int)strtol(e->d_name, nullptr, 10);
+		socklen_t len = sizeof(domain);
+		// "." and ".." are read as 0, which is no such socket.
+		if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 && domain == AF_XDP)
+			out[n++] = fd;
+	}
+	closedir(d);
+	return n;
 }

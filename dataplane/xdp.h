@@ -6,3 +6,7 @@
 // Take whatever XDP program hangs on `interface` off it. Main thread, before the AF_XDP device is
 // made, with CAP_NET_ADMIN. 0 (also if there was none), -errno.
 int xdp_detach(const char *interface);
+
+// The AF_XDP sockets that this process has open: up to `max` descriptors, how many. DPDK makes them
+// and tells nobody. Main thread.
+unsigned xdp_sockets(int *out, unsigned max);
