@@ -20,6 +20,7 @@
 
 #define CHECKPOINT_SKIPS_MAX 8
 #define CHECKPOINT_BYTES_MAX 1536
+#define CHECKPOINT_RECORD_OVERHEAD 16 // number and lengths
 
 struct checkpoint_chain {
 	uint64_t number; // of the next checkpoint, from 1
@@ -53,6 +54,13 @@ void checkpoint_init(struct checkpoint_chain *c);
 // `seq` is above every seq added before. -ENOSPC if more gaps than a checkpoint can name are open:
 // make one first.
 int checkpoint_add(struct checkpoint_chain *c, uint64_t seq, struct view key, struct view value);
+// Before a record of `bytes` is added to `c`: if it would not fit in what waits to be hashed, that
+// is hashed together with what waits in `beside`, another chain.
+static inline void
+checkpoint_room(struct checkpoint_chain *c, struct checkpoint_chain *beside, size_t bytes) {
+	if (!sha256_fits(&c->running, bytes + CHECKPOINT_RECORD_OVERHEAD))
+		sha256_hash_pair(&c->running, &beside->running);
+}
 // Anything new since the last one?
 static inline bool checkpoint_due(const struct checkpoint_chain *c) {
 	return c->records > 0;

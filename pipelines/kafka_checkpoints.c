@@ -109,6 +109,12 @@ void checkpoints_add(struct sink *s, const struct batch *b, const struct batch_e
 
 	if (s->env.config->egress.checkpoint_ms == 0)
 		return;
+	if (s->chained != p) {
+		s->beside = s->chained;
+		s->chained = p;
+	}
+	if (s->beside != nullptr)
+		checkpoint_room(&p->chain, &s->beside->chain, e->key_len + e->len);
 	// More gaps than a checkpoint can name: the chain no longer fits and every consumer says
 	// so.
 	if (checkpoint_add(

@@ -71,6 +71,7 @@ struct sink {
 	struct ledger_seq *seq;
 	uint64_t *acked; // highest acknowledged ledger_seq, by flat partition index
 	struct checkpoint_state *checkpoints; // by flat partition index
+	struct checkpoint_state *chained, *beside; // added to last, and the other one before it
 	uint64_t checkpoint_ns; // next tick
 	struct kafka_describe describe;
 	uint64_t check_ns; // next question about the topics

@@ -60,44 +60,90 @@ void sha256_blocks_portable(uint32_t h[8], const uint8_t *p, size_t blocks) {
 }
 
 #if defined(__x86_64__)
+#define SHA_NI [[gnu::target("sha,sse4.1,ssse3")]]
+
 // The instructions want the state as (a b e f) and (c d g h) and do four rounds per message vector.
-[[gnu::target("sha,sse4.1,ssse3")]] static void
-blocks_sha_ni(uint32_t h[8], const uint8_t *p, size_t blocks) {
-	const __m128i swap = _mm_set_epi64x(0x0c0d0e0f08090a0bll, 0x0405060700010203ll);
+struct ni_state {
+	__m128i abef, cdgh;
+};
+
+SHA_NI static inline struct ni_state ni_load(const uint32_t h[8]) {
 	__m128i cdab = _mm_shuffle_epi32(_mm_loadu_si128((const __m128i *)h), 0xb1);
 	__m128i efgh = _mm_shuffle_epi32(_mm_loadu_si128((const __m128i *)(h + 4)), 0x1b);
-	__m128i abef = _mm_alignr_epi8(cdab, efgh, 8);
-	__m128i cdgh = _mm_blend_epi16(efgh, cdab, 0xf0);
 
-	for (; blocks > 0; blocks--, p += 64) {
-		__m128i abef_before = abef, cdgh_before = cdgh, w[4];
+	return (struct ni_state) {_mm_alignr_epi8(cdab, efgh, 8), _mm_blend_epi16(efgh, cdab, 0xf0)
+	};
+}
 
-		for (unsigned i = 0; i < 4; i++)
-			w[i] = _mm_shuffle_epi8(
-				_mm_loadu_si128((const __m128i *)(p + 16 * i)), swap
-			);
-#pragma GCC unroll 16
-		for (unsigned i = 0; i < 16; i++) {
-			__m128i wk = _mm_add_epi32(
-				w[i % 4], _mm_load_si128((const __m128i *)(k + 4 * i))
-			);
-			cdgh = _mm_sha256rnds2_epu32(cdgh, abef, wk);
-			abef = _mm_sha256rnds2_epu32(abef, cdgh, _mm_shuffle_epi32(wk, 0x0e));
-			if (i >= 12)
-				continue;
-			__m128i next = _mm_sha256msg1_epu32(w[i % 4], w[(i + 1) % 4]);
-			next = _mm_add_epi32(
-				next, _mm_alignr_epi8(w[(i + 3) % 4], w[(i + 2) % 4], 4)
-			);
-			w[i % 4] = _mm_sha256msg2_epu32(next, w[(i + 3) % 4]);
-		}
-		abef = _mm_add_epi32(abef, abef_before);
-		cdgh = _mm_add_epi32(cdgh, cdgh_before);
-	}
-	__m128i feba = _mm_shuffle_epi32(abef, 0x1b);
-	__m128i dchg = _mm_shuffle_epi32(cdgh, 0xb1);
+SHA_NI static inline void ni_store(uint32_t h[8], struct ni_state s) {
+	__m128i feba = _mm_shuffle_epi32(s.abef, 0x1b);
+	__m128i dchg = _mm_shuffle_epi32(s.cdgh, 0xb1);
+
 	_mm_storeu_si128((__m128i *)h, _mm_blend_epi16(feba, dchg, 0xf0));
 	_mm_storeu_si128((__m128i *)(h + 4), _mm_alignr_epi8(dchg, feba, 8));
+}
+
+SHA_NI static inline void ni_block_load(__m128i w[4], const uint8_t *p) {
+	const __m128i swap = _mm_set_epi64x(0x0c0d0e0f08090a0bll, 0x0405060700010203ll);
+
+	for (unsigned i = 0; i < 4; i++)
+		w[i] = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)(p + 16 * i)), swap);
+}
+
+// Rounds 4i to 4i + 3; then w[i % 4] is what rounds 4i + 16 need.
+[[gnu::always_inline]] SHA_NI static inline void
+ni_rounds(struct ni_state *s, __m128i w[4], unsigned i) {
+	__m128i wk = _mm_add_epi32(w[i % 4], _mm_load_si128((const __m128i *)(k + 4 * i)));
+
+	s->cdgh = _mm_sha256rnds2_epu32(s->cdgh, s->abef, wk);
+	s->abef = _mm_sha256rnds2_epu32(s->abef, s->cdgh, _mm_shuffle_epi32(wk, 0x0e));
+	if (i >= 12)
+		return;
+	__m128i next = _mm_sha256msg1_epu32(w[i % 4], w[(i + 1) % 4]);
+	next = _mm_add_epi32(next, _mm_alignr_epi8(w[(i + 3) % 4], w[(i + 2) % 4], 4));
+	w[i % 4] = _mm_sha256msg2_epu32(next, w[(i + 3) % 4]);
+}
+
+SHA_NI static inline struct ni_state ni_add(struct ni_state a, struct ni_state b) {
+	return (struct ni_state) {_mm_add_epi32(a.abef, b.abef), _mm_add_epi32(a.cdgh, b.cdgh)};
+}
+
+SHA_NI static void blocks_sha_ni(uint32_t h[8], const uint8_t *p, size_t blocks) {
+	struct ni_state s = ni_load(h);
+
+	for (; blocks > 0; blocks--, p += 64) {
+		struct ni_state before = s;
+		__m128i w[4];
+
+		ni_block_load(w, p);
+#pragma GCC unroll 16
+		for (unsigned i = 0; i < 16; i++)
+			ni_rounds(&s, w, i);
+		s = ni_add(s, before);
+	}
+	ni_store(h, s);
+}
+
+SHA_NI static void
+pair_sha_ni(uint32_t ha[8], const uint8_t *a, uint32_t hb[8], const uint8_t *b, size_t blocks) {
+	struct ni_state s = ni_load(ha), t = ni_load(hb);
+
+	for (; blocks > 0; blocks--, a += 64, b += 64) {
+		struct ni_state s_before = s, t_before = t;
+		__m128i v[4], w[4];
+
+		ni_block_load(v, a);
+		ni_block_load(w, b);
+#pragma GCC unroll 16
+		for (unsigned i = 0; i < 16; i++) {
+			ni_rounds(&s, v, i);
+			ni_rounds(&t, w, i);
+		}
+		s = ni_add(s, s_before);
+		t = ni_add(t, t_before);
+	}
+	ni_store(ha, s);
+	ni_store(hb, t);
 }
 #endif
 
@@ -109,6 +155,18 @@ static void blocks_run(uint32_t h[8], const uint8_t *p, size_t blocks) {
 	}
 #endif
 	sha256_blocks_portable(h, p, blocks);
+}
+
+static void
+pair_run(uint32_t ha[8], const uint8_t *a, uint32_t hb[8], const uint8_t *b, size_t blocks) {
+#if defined(__x86_64__)
+	if (__builtin_cpu_supports("sha")) {
+		pair_sha_ni(ha, a, hb, b, blocks);
+		return;
+	}
+#endif
+	sha256_blocks_portable(ha, a, blocks);
+	sha256_blocks_portable(hb, b, blocks);
 }
 
 void sha256_init(struct sha256 *s) {
@@ -124,25 +182,50 @@ void sha256_init(struct sha256 *s) {
 	};
 }
 
+// The first `n` bytes that waited are in h now.
+static void waiting_drop(struct sha256 *s, uint32_t n) {
+	s->waiting -= n;
+	memmove(s->bytes, s->bytes + n, s->waiting);
+}
+
+static void waiting_hash(struct sha256 *s) {
+	uint32_t blocks = s->waiting / 64;
+
+	blocks_run(s->h, s->bytes, blocks);
+	waiting_drop(s, blocks * 64);
+}
+
+void sha256_hash_pair(struct sha256 *a, struct sha256 *b) {
+	uint32_t in_a = a->waiting / 64, in_b = b->waiting / 64;
+	uint32_t blocks = in_a < in_b ? in_a : in_b;
+
+	pair_run(a->h, a->bytes, b->h, b->bytes, blocks);
+	waiting_drop(a, blocks * 64);
+	waiting_drop(b, blocks * 64);
+	waiting_hash(a);
+}
+
 void sha256_update(struct sha256 *s, const void *bytes, size_t n) {
 	const uint8_t *p = bytes;
-	size_t have = s->len % 64;
 
 	if (n == 0) // `bytes` may be no pointer then, which memcpy must not see
 		return;
 	s->len += n;
-	if (have > 0) {
-		size_t part = n < 64 - have ? n : 64 - have;
-		memcpy(s->block + have, p, part);
-		if (have + part < 64)
-			return;
-		blocks_run(s->h, s->block, 1);
+	if (!sha256_fits(s, n))
+		waiting_hash(s);
+	if (!sha256_fits(s, n)) {
+		size_t part = (64 - s->waiting) % 64;
+		memcpy(s->bytes + s->waiting, p, part);
+		s->waiting += (uint32_t)part;
+		waiting_hash(s);
 		p += part;
 		n -= part;
-	}
-	if (n >= 64)
 		blocks_run(s->h, p, n / 64);
-	memcpy(s->block, p + n / 64 * 64, n % 64);
+		p += n / 64 * 64;
+		n %= 64;
+	}
+	memcpy(s->bytes + s->waiting, p, n);
+	s->waiting += (uint32_t)n;
 }
 
 void sha256_digest(const struct sha256 *s, uint8_t out[SHA256_BYTES]) {
@@ -154,6 +237,7 @@ void sha256_digest(const struct sha256 *s, uint8_t out[SHA256_BYTES]) {
 		bits[i] = (uint8_t)(s->len * 8 >> (56 - 8 * i));
 	sha256_update(&end, padding, 1 + (119 - s->len % 64) % 64);
 	sha256_update(&end, bits, sizeof(bits));
+	waiting_hash(&end);
 	for (unsigned i = 0; i < SHA256_BYTES; i++)
 		out[i] = (uint8_t)(end.h[i / 4] >> (24 - 8 * (i % 4)));
 }

@@ -8,15 +8,24 @@
 #include <stdint.h>
 
 #define SHA256_BYTES 32
+#define SHA256_WAITING_MAX 2048
 
 struct sha256 {
 	uint32_t h[8];
 	uint64_t len;
-	uint8_t block[64]; // [0, len % 64) waits for the rest
+	uint32_t waiting; // bytes that are not in h yet
+	uint8_t bytes[SHA256_WAITING_MAX];
 };
 
 void sha256_init(struct sha256 *s);
+// What fits waits, so that it can be hashed together with another stream's.
 void sha256_update(struct sha256 *s, const void *p, size_t n);
+static inline bool sha256_fits(const struct sha256 *s, size_t n) {
+	return n <= SHA256_WAITING_MAX - s->waiting;
+}
+// Makes room in `a`, and in `b` as far as it has as much: each of the SHA instructions waits for
+// the one before, so two streams side by side take little longer than one.
+void sha256_hash_pair(struct sha256 *a, struct sha256 *b);
 // Of everything so far; `s` may go on.
 void sha256_digest(const struct sha256 *s, uint8_t out[SHA256_BYTES]);
 

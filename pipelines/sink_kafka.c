@@ -192,27 +192,42 @@ static void value_prefetch(const rd_kafka_message_t *m) {
 		__builtin_prefetch(p + at);
 }
 
-static void event_take(struct sink *s, rd_kafka_event_t *ev) {
-	const rd_kafka_message_t *reports[REPORTS_PER_TURN];
-	size_t n;
+static size_t reports_next(rd_kafka_event_t *ev, const rd_kafka_message_t **reports) {
+	return ev != nullptr ? rd_kafka_event_message_array(ev, reports, REPORTS_PER_TURN) : 0;
+}
 
-	switch (rd_kafka_event_type(ev)) {
-	case RD_KAFKA_EVENT_DR:
-		while ((n = rd_kafka_event_message_array(ev, reports, REPORTS_PER_TURN)) > 0)
-			for (size_t i = 0; i < n; i++) {
-				if (i + PREFETCH_AHEAD < n)
-					value_prefetch(reports[i + PREFETCH_AHEAD]);
-				report_take(s, reports[i]);
-			}
-		break;
-	case RD_KAFKA_EVENT_ERROR:
-		sink_counter_add(&s->counters.errors, 1);
-		break;
-	default:
-		watch_event(s, ev);
+static void one_take(struct sink *s, const rd_kafka_message_t **reports, size_t i, size_t n) {
+	if (i >= n)
+		return;
+	if (i + PREFETCH_AHEAD < n)
+		value_prefetch(reports[i + PREFETCH_AHEAD]);
+	report_take(s, reports[i]);
+}
+
+// An event's reports are of one partition, and in order. Those of two are taken in turn, so that
+// the chains can be hashed side by side; `b` may be nullptr.
+static void reports_take(struct sink *s, rd_kafka_event_t *a, rd_kafka_event_t *b) {
+	const rd_kafka_message_t *of_a[REPORTS_PER_TURN], *of_b[REPORTS_PER_TURN];
+	size_t in_a = reports_next(a, of_a), in_b = reports_next(b, of_b);
+
+	if (in_a > 0 && in_b > 0 && of_a[0]->rkt == of_b[0]->rkt
+	    && of_a[0]->partition == of_b[0]->partition) {
+		for (; in_a > 0; in_a = reports_next(a, of_a))
+			for (size_t i = 0; i < in_a; i++)
+				one_take(s, of_a, i, in_a);
 	}
-	if (!s->fatal && rd_kafka_fatal_error(s->rk, nullptr, 0) != RD_KAFKA_RESP_ERR_NO_ERROR)
-		producer_fatal(s);
+	for (; in_a + in_b > 0; in_a = reports_next(a, of_a), in_b = reports_next(b, of_b))
+		for (size_t i = 0; i < in_a || i < in_b; i++) {
+			one_take(s, of_a, i, in_a);
+			one_take(s, of_b, i, in_b);
+		}
+}
+
+static void event_take(struct sink *s, rd_kafka_event_t *ev) {
+	if (rd_kafka_event_type(ev) == RD_KAFKA_EVENT_ERROR)
+		sink_counter_add(&s->counters.errors, 1);
+	else
+		watch_event(s, ev);
 }
 
 static void slot_free(struct sink *s, uint16_t i) {
@@ -298,14 +313,32 @@ static void gauges_update(struct sink *s) {
 }
 
 static void events_poll(struct sink *s, int wait_ms) {
+	rd_kafka_event_t *first = nullptr; // reports that wait for those of another partition
+
 	for (unsigned i = 0; i < EVENTS_PER_POLL && s->queue != nullptr; i++) {
 		rd_kafka_event_t *ev = rd_kafka_queue_poll(s->queue, wait_ms);
 		if (ev == nullptr)
 			break;
-		event_take(s, ev);
-		rd_kafka_event_destroy(ev);
 		wait_ms = 0;
+		if (rd_kafka_event_type(ev) != RD_KAFKA_EVENT_DR) {
+			event_take(s, ev);
+			rd_kafka_event_destroy(ev);
+		} else if (first == nullptr) {
+			first = ev;
+		} else {
+			reports_take(s, first, ev);
+			rd_kafka_event_destroy(first);
+			rd_kafka_event_destroy(ev);
+			first = nullptr;
+		}
 	}
+	if (first != nullptr) {
+		reports_take(s, first, nullptr);
+		rd_kafka_event_destroy(first);
+	}
+	if (s->rk != nullptr && !s->fatal
+	    && rd_kafka_fatal_error(s->rk, nullptr, 0) != RD_KAFKA_RESP_ERR_NO_ERROR)
+		producer_fatal(s);
 }
 
 static unsigned kafka_poll(

@@ -96,12 +96,53 @@ static void sha256_pieces_and_variants_agree(void **) {
 		sha256_digest(&b, pieces);
 		assert_memory_equal(whole, pieces, SHA256_BYTES);
 	}
+	static uint8_t more[2 * SHA256_WAITING_MAX];
 	struct sha256 fast, slow;
+
+	for (size_t i = 0; i < sizeof(more); i++)
+		more[i] = (uint8_t)(i * 37 + (i >> 8));
 	sha256_init(&fast);
 	sha256_init(&slow);
-	sha256_update(&fast, in, sizeof(in));
-	sha256_blocks_portable(slow.h, in, sizeof(in) / 64);
+	sha256_update(&fast, more, sizeof(more)); // too much to wait
+	assert_int_equal(fast.waiting, 0);
+	sha256_blocks_portable(slow.h, more, sizeof(more) / 64);
 	assert_memory_equal(fast.h, slow.h, sizeof(fast.h));
+}
+
+// Two streams hashed side by side, whenever and with however much waiting in each, against each
+// hashed by itself in one piece.
+static void two_streams_side_by_side_agree(void **) {
+	static uint8_t in[2][40000];
+	uint32_t seed = 1;
+
+	for (unsigned round = 0; round < 200; round++) {
+		struct sha256 s[2], one;
+		uint8_t got[SHA256_BYTES], want[SHA256_BYTES];
+		size_t n[2] = {0};
+
+		sha256_init(&s[0]);
+		sha256_init(&s[1]);
+		for (unsigned i = 0; i < 20; i++) {
+			seed = seed * 1664525 + 1013904223;
+			unsigned which = seed >> 31;
+			size_t len = seed % 7 == 0 ? seed >> 8 & 4095 : seed >> 8 & 511;
+			if (n[which] + len > sizeof(in[0]))
+				continue;
+			for (size_t k = 0; k < len; k++)
+				in[which][n[which] + k] = (uint8_t)(seed >> k % 24);
+			sha256_update(&s[which], in[which] + n[which], len);
+			n[which] += len;
+			if (seed % 3 == 0)
+				sha256_hash_pair(&s[which], &s[!which]);
+		}
+		for (unsigned i = 0; i < 2; i++) {
+			sha256_init(&one);
+			sha256_update(&one, in[i], n[i]);
+			sha256_digest(&one, want);
+			sha256_digest(&s[i], got);
+			assert_memory_equal(got, want, SHA256_BYTES);
+		}
+	}
 }
 
 static void the_chain_is_what_the_page_says(void **) {
@@ -160,6 +201,7 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sha256_of_known_texts),
 		cmocka_unit_test(sha256_pieces_and_variants_agree),
+		cmocka_unit_test(two_streams_side_by_side_agree),
 		cmocka_unit_test(the_chain_is_what_the_page_says),
 		cmocka_unit_test(the_largest_checkpoint_fits),
 	};

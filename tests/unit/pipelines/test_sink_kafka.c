@@ -380,6 +380,46 @@ static void active_partitions_get_checkpoints(void **) {
 	rig_end(r);
 }
 
+struct proof {
+	uint64_t covered; // records of partition 1 in its checkpoints
+	unsigned with_gaps;
+};
+
+static void proof_take(void *owner, const rd_kafka_message_t *m) {
+	struct proof *p = owner;
+	char json[4096];
+
+	if (m->key != NULL)
+		return;
+	snprintf(json, sizeof(json), "%.*s", (int)m->len, (const char *)m->payload);
+	p->covered += number_in(json, "\"records\":");
+	p->with_gaps += strstr(json, "\"skipped\":[]") == NULL;
+}
+
+// Several reports of one partition that are looked at together join its chain in order: out of it
+// they would leave gaps.
+static void reports_of_one_partition_join_its_chain_in_order(void **) {
+	struct rig *r = rig_make("one-chain", 10000);
+	struct proof p = {0};
+
+	for (uint16_t i = 0; i < BATCHES; i++) {
+		struct batch *b = batch_next(r, i);
+		for (unsigned k = 0; k < 2000; k++)
+			batch_record(b, "dev-1", r->made++, 1, 120);
+		submit(r, i);
+		if (i == 0) // leaders and the producer's identity are known after it
+			wait_for(r, 2000);
+		r->ahead_ns += NS_PER_S; // no round lasts that long, so each batch is offered
+		usleep(50000); // and sent, and answered; nobody takes the reports
+	}
+	wait_for(r, BATCHES * 2000);
+	sink_kafka_ops.flush(r->sink, 5000);
+	topic_each("one-chain", 1, 1, proof_take, &p);
+	assert_int_equal(p.covered, BATCHES * 2000);
+	assert_int_equal(p.with_gaps, 0);
+	rig_end(r);
+}
+
 static void properties_the_contract_rests_on_are_refused(void **) {
 	static const struct {
 		const char *name, *value;
@@ -459,6 +499,7 @@ int main(void) {
 		cmocka_unit_test(only_the_culprit_of_a_packed_message_is_refused),
 		cmocka_unit_test(transient_errors_keep_packed_records_in_order),
 		cmocka_unit_test(active_partitions_get_checkpoints),
+		cmocka_unit_test(reports_of_one_partition_join_its_chain_in_order),
 		cmocka_unit_test(properties_the_contract_rests_on_are_refused),
 		cmocka_unit_test(partition_counts_are_pinned),
 	};
