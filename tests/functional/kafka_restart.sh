@@ -5,7 +5,7 @@
 . "$(dirname "$0")/../support/kafka.sh"
 kafka_start
 kafka_topic restart 4
-drive restart 60000 --rate 2000 --timeout 180
+drive restart 80000 --rate 2000 --timeout 180
 
 for _ in 1 2; do
 	before=$(acked)

@@ -64,7 +64,7 @@ static void fatal_while_unanswered(struct rig *r, int answer_ms) {
 	silence(answer_ms);
 	// Late enough for the silent broker to have been sent its records.
 	rd_kafka_mock_broker_push_request_error_rtts(
-		mock, DEADLY, API_PRODUCE, 1, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, 1000
+		mock, DEADLY, API_PRODUCE, 1, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, 2500
 	);
 	records_make(r, 1, RECORDS);
 	submit(r, 1);
@@ -80,13 +80,13 @@ static void fatal_while_unanswered(struct rig *r, int answer_ms) {
 static void a_silent_broker_holds_up_its_own_partitions_only(void **) {
 	struct rig *r = silent_and_deadly("silent");
 
-	silence(8000);
+	silence(14000);
 	for (uint16_t i = 1; i <= 3; i++) {
 		records_make(r, i, 400);
 		submit(r, i);
 	}
 	// A quarter of three batches is the other broker's, and comes in time.
-	collect(r, 4 + 300, 6000);
+	collect(r, 4 + 300, 11000);
 	assert_int_equal(r->got, 4 + 300);
 	for (unsigned i = 1; i <= 3; i++)
 		for (unsigned k = 0; k < 400; k++)
@@ -127,7 +127,7 @@ static void an_answer_in_time_repeats_nothing(void **) {
 	struct rig *r = silent_and_deadly("late");
 	struct copies c = {0};
 
-	fatal_while_unanswered(r, 6000);
+	fatal_while_unanswered(r, 10000);
 	assert_int_equal(r->got, 4); // nobody can know yet, so nobody was told
 	r->ahead_ns += 60 * NS_PER_S;
 	collect(r, UINT32_MAX, 500);
