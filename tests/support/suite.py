@@ -27,8 +27,9 @@ NAMESPACE_SETUP = (
     "mount -t sysfs sysfs /sys && mount -t tmpfs tmpfs /run && "
     "mkdir -p /run/netns /run/sluice /run/lock && ip link set lo up && "
     # Resolvers that ask for configured address families do not count 127.0.0.1.
-    # Time to say where it hangs, before it is killed.
-    "ip addr add 192.0.2.1/32 dev lo && exec timeout --kill-after=15 280 \"$@\""
+    # Time to say where it hangs, before it is killed. The shell stays: somebody has to reap what has
+    # lost its parent, a Kafka that was killed above all, which counts as alive until then.
+    "ip addr add 192.0.2.1/32 dev lo && timeout --kill-after=15 280 \"$@\"; exit $?"
 )
 
 
