@@ -14,14 +14,6 @@
 // librdkafka waits for one.
 #define FATAL_GRACE_NS 70000000000ull
 #define NS_PER_MS 1000000ull
-// librdkafka sends a partition nothing more while five messages of it are unanswered, and its
-// thread polls without a pause while others wait for that longer than linger.ms. So they wait with
-// us, except where that costs more than it saves: in large rounds, which the next one may overlap,
-// and behind partitions that take long to answer when others have, or might.
-#define ROUND_FREE 5 // messages for each partition
-#define ROUND_LARGE 32768
-#define ROUND_SOME_NS 250000000ull // some of it has been answered
-#define ROUND_NONE_NS 1000000000ull // none
 // Wire overhead of one record in a message set of its own, generously.
 #define MESSAGE_OVERHEAD 128
 
@@ -400,21 +392,7 @@ static bool slot_offer(struct sink *s, struct topic_state *t, uint16_t slot) {
 	return true;
 }
 
-// May the topic be offered more?
-static bool round_over(const struct sink *s, const struct topic_state *t) {
-	uint32_t partitions = ledger_seq_topic_partitions(s->seq, (uint16_t)(t - s->topics));
-	uint64_t max_ns = t->outstanding < t->round ? ROUND_SOME_NS : ROUND_NONE_NS;
-
-	return t->outstanding <= ROUND_FREE * partitions
-		|| (t->round > ROUND_LARGE && t->outstanding <= t->round / 2)
-		|| s->now_ns - t->round_ns > max_ns;
-}
-
 void topic_offer(struct sink *s, struct topic_state *t) {
-	uint32_t before = t->outstanding;
-
-	if (t->cursor == SLOT_NONE || !round_over(s, t))
-		return;
 	while (t->cursor != SLOT_NONE && t->ready && !t->stalled && !s->fatal) {
 		struct slot *sl = &s->slots[t->cursor];
 		if (t->entry == sl->batch->count) {
@@ -423,12 +401,8 @@ void topic_offer(struct sink *s, struct topic_state *t) {
 			continue;
 		}
 		if (t->isolated > 0 && t->outstanding > 0)
-			break;
+			return;
 		if (!slot_offer(s, t, t->cursor))
-			break;
+			return;
 	}
-	if (t->outstanding == before)
-		return;
-	t->round = t->outstanding;
-	t->round_ns = s->now_ns;
 }

@@ -4,9 +4,8 @@
 //   topic FIFO of slots (one slot per batch, in order of submission)
 //     head ... delivered, waiting for its report ... cursor ... not offered yet ... tail
 //
-// Everything offered and not reported is `outstanding`. A topic is offered to in rounds: what comes
-// while one is on its way waits here, where waiting costs nothing. When librdkafka gives anything
-// back undelivered, its topic stalls: nothing more is offered, and once nothing of the topic is
+// Everything offered and not reported is `outstanding`. When librdkafka gives anything back
+// undelivered, its topic stalls: nothing more is offered, and once nothing of the topic is
 // outstanding any more the cursor returns to the head and all that has no result is offered again,
 // in order, with the numbers that follow the last acknowledged one. A fatal error stalls every
 // topic, and the producer is replaced before they resume.
@@ -38,8 +37,6 @@ struct topic_state {
 	uint16_t cursor; // slot to offer from, SLOT_NONE: all offered
 	uint32_t entry; // in it
 	uint32_t outstanding;
-	uint32_t round; // outstanding after the last offer
-	uint64_t round_ns; // when that was
 	bool ready; // Kafka has it with our partitions; nothing is offered otherwise
 	bool used; // records went to it in this life of the program
 	bool weak; // acknowledged, but weaker than the contract
@@ -122,8 +119,7 @@ static inline struct opaque opaque_read(const void *p) {
 int producer_open(struct sink *s, char *why, size_t why_len);
 void producer_close(struct sink *s);
 
-// Offer what the topic has beyond its cursor until the queue is full or the topic stalls, unless a
-// round is on its way.
+// Offer what the topic has beyond its cursor until the queue is full or the topic stalls.
 void topic_offer(struct sink *s, struct topic_state *t);
 void topic_stall(struct sink *s, struct topic_state *t);
 // Replace a dead producer, resume stalled topics, each when its time has come.

@@ -107,12 +107,8 @@ void records_make(struct rig *r, uint16_t index, unsigned count) {
 	}
 }
 
-static uint64_t sink_now(const struct rig *r) {
-	return r->still_ns != 0 ? r->still_ns : now() + r->ahead_ns;
-}
-
 void submit(struct rig *r, uint16_t index) {
-	assert_int_equal(sink_kafka_ops.submit(r->sink, r->batch[index], sink_now(r)), 0);
+	assert_int_equal(sink_kafka_ops.submit(r->sink, r->batch[index], now() + r->ahead_ns), 0);
 }
 
 void collect(struct rig *r, unsigned count, unsigned ms) {
@@ -120,7 +116,7 @@ void collect(struct rig *r, unsigned count, unsigned ms) {
 	struct sink_done done[7]; // few, so that results wait for the next call
 
 	while (r->got < count && now() < end) {
-		unsigned n = sink_kafka_ops.poll(r->sink, sink_now(r), 1000, done, 7);
+		unsigned n = sink_kafka_ops.poll(r->sink, now() + r->ahead_ns, 1000, done, 7);
 		for (unsigned i = 0; i < n; i++)
 			r->got += done[i].count;
 	}

@@ -26,7 +26,6 @@ struct rig {
 	uint64_t made;
 	unsigned got; // entries with results
 	uint64_t ahead_ns; // the sink's clock is ahead of the machine's by so much
-	uint64_t still_ns; // it stands at this, unless 0
 };
 
 extern rd_kafka_mock_cluster_t *mock;

@@ -97,32 +97,6 @@ static void transient_errors_keep_the_order(void **) {
 	rig_end(r);
 }
 
-// What comes while a round is on its way waits with us, is counted as not yet offered, and goes
-// with the next one.
-static void a_topic_is_offered_to_in_rounds(void **) {
-	struct rig *r = rig_make("rounds", 0);
-	struct sink_stats stats;
-
-	records_make(r, 0, 4); // leaders and the producer's identity are known after it
-	submit(r, 0);
-	wait_for(r, 4);
-	rd_kafka_mock_broker_set_rtt(mock, 1, 1500);
-	r->still_ns = now();
-	for (uint16_t i = 1; i < BATCHES; i++) {
-		records_make(r, i, 100);
-		submit(r, i);
-	}
-	collect(r, 5, 1);
-	sink_kafka_ops.stats(r->sink, &stats);
-	assert_int_equal(stats.submitted, 4 + (BATCHES - 1) * 100);
-	assert_int_equal(stats.in_flight, 100);
-	r->still_ns = 0;
-	rd_kafka_mock_broker_set_rtt(mock, 1, 0);
-	wait_for(r, 4 + (BATCHES - 1) * 100);
-	assert_int_equal(topic_check("rounds"), 4 + (BATCHES - 1) * 100);
-	rig_end(r);
-}
-
 // Not about the record: the producer dies of it, the next one goes on where it stood.
 static void a_fatal_error_replaces_the_producer(void **) {
 	struct rig *r = rig_make("fatal", 0);
@@ -488,7 +462,6 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_record_gets_its_own_result),
 		cmocka_unit_test(transient_errors_keep_the_order),
-		cmocka_unit_test(a_topic_is_offered_to_in_rounds),
 		cmocka_unit_test(a_fatal_error_replaces_the_producer),
 		cmocka_unit_test(only_the_culprit_is_refused),
 		cmocka_unit_test(what_nobody_would_take_is_refused_here),

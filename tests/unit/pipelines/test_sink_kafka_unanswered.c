@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A broker that owes an answer. Two brokers, so that one can be silent while the other one answers.
-//
 // The one case in which a record may be in Kafka twice (docs/egress.md): the producer dies while a
 // request is on the wire, Kafka has taken it, and its answer does not come while the sink waits.
+// Two brokers, so that one can be silent while the other one's answer is fatal.
 #include "tests/unit/pipelines/sink_rig.h"
 
 #include <setjmp.h>
@@ -41,7 +40,9 @@ static struct rig *silent_and_deadly(const char *topic) {
 
 // The records of the silent broker get to Kafka, whose answer takes `answer_ms`; meanwhile the
 // other broker's answer ends the producer.
-static void silence(int answer_ms) {
+static void fatal_while_unanswered(struct rig *r, int answer_ms) {
+	struct sink_stats stats = {0};
+
 	rd_kafka_mock_broker_push_request_error_rtts(
 		mock,
 		SILENT,
@@ -54,14 +55,6 @@ static void silence(int answer_ms) {
 		RD_KAFKA_RESP_ERR_NO_ERROR,
 		answer_ms
 	);
-}
-
-// The silent broker takes its records, `answer_ms` before it says so; meanwhile the other broker's
-// answer ends the producer.
-static void fatal_while_unanswered(struct rig *r, int answer_ms) {
-	struct sink_stats stats = {0};
-
-	silence(answer_ms);
 	// Late enough for the silent broker to have been sent its records.
 	rd_kafka_mock_broker_push_request_error_rtts(
 		mock, DEADLY, API_PRODUCE, 1, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, 2500
@@ -74,29 +67,6 @@ static void fatal_while_unanswered(struct rig *r, int answer_ms) {
 	}
 	assert_true(stats.errors > 0);
 	rd_kafka_mock_clear_request_errors(mock, API_PRODUCE);
-}
-
-// The other partitions of the topic wait for it no longer than a moment.
-static void a_silent_broker_holds_up_its_own_partitions_only(void **) {
-	struct rig *r = silent_and_deadly("silent");
-
-	silence(14000);
-	for (uint16_t i = 1; i <= 3; i++) {
-		records_make(r, i, 400);
-		submit(r, i);
-	}
-	// A quarter of three batches is the other broker's, and comes in time.
-	collect(r, 4 + 300, 11000);
-	assert_int_equal(r->got, 4 + 300);
-	for (unsigned i = 1; i <= 3; i++)
-		for (unsigned k = 0; k < 400; k++)
-			assert_int_equal(
-				r->batch[i]->entries[k].result,
-				k % PARTITIONS < SILENT_PARTITIONS ? RESULT_PENDING
-								   : RESULT_DELIVERED_WEAK
-			);
-	wait_for(r, 4 + 3 * 400);
-	rig_end(r);
 }
 
 struct copies {
@@ -159,7 +129,6 @@ static void no_answer_loses_nothing_and_repeats_with_the_same_number(void **) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_silent_broker_holds_up_its_own_partitions_only),
 		cmocka_unit_test(an_answer_in_time_repeats_nothing),
 		cmocka_unit_test(no_answer_loses_nothing_and_repeats_with_the_same_number),
 	};
