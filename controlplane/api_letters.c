@@ -65,20 +65,6 @@ static const struct later_kind listing = LETTERS_KIND(list_done);
 static const struct later_kind showing = LETTERS_KIND(show_done);
 static const struct later_kind replaying = LETTERS_KIND(replay_done);
 
-static void
-ask(struct control *c,
-    const struct later_kind *kind,
-    const struct channel_letters *query,
-    const struct request *q,
-    struct reply *r) {
-	struct later *l = later_make(c, kind, q, r);
-
-	if (l == NULL)
-		return;
-	memcpy(l->element, query, sizeof(*query));
-	later_start(c, l, r);
-}
-
 void letter_list(struct control *c, struct request *q, struct reply *r) {
 	struct channel_letters query = {.op = LETTERS_LIST, .partition = -1, .offset = -1};
 	int64_t limit, scan, newer_s;
@@ -92,7 +78,7 @@ void letter_list(struct control *c, struct request *q, struct reply *r) {
 	selection(&query, query_text(q, "device"), query_text(q, "reason"));
 	if (newer_s > 0)
 		query.since_ns = ((int64_t)time(NULL) - newer_s) * 1000000000;
-	ask(c, &listing, &query, q, r);
+	later_ask(c, &listing, &query, sizeof(query), q, r);
 }
 
 // PARTITION/OFFSET as two segments of the path.
@@ -115,7 +101,7 @@ void letter_show(struct control *c, struct request *q, struct reply *r) {
 	}
 	query.partition = (int32_t)partition;
 	query.offset = offset;
-	ask(c, &showing, &query, q, r);
+	later_ask(c, &showing, &query, sizeof(query), q, r);
 }
 
 void letter_replay(struct control *c, struct request *q, struct reply *r) {
@@ -147,5 +133,5 @@ void letter_replay(struct control *c, struct request *q, struct reply *r) {
 	query.scan = scan != NULL ? (uint32_t)json_integer_value(scan) : SCAN_DEFAULT;
 	query.again = json_is_true(json_object_get(q->json, "again"));
 	selection(&query, device, reason);
-	ask(c, &replaying, &query, q, r);
+	later_ask(c, &replaying, &query, sizeof(query), q, r);
 }

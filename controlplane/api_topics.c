@@ -63,22 +63,10 @@ static void create_done(struct control *c, struct later *l, struct reply *r) {
 static const struct later_kind checking = TOPICS_KIND(check_done);
 static const struct later_kind creating = TOPICS_KIND(create_done);
 
-static void
-ask(struct control *c,
-    const struct later_kind *kind,
-    const struct channel_topics *query,
-    const struct request *q,
-    struct reply *r) {
-	struct later *l = later_make(c, kind, q, r);
-
-	if (l == NULL)
-		return;
-	memcpy(l->element, query, sizeof(*query));
-	later_start(c, l, r);
-}
-
 void topic_check(struct control *c, struct request *q, struct reply *r) {
-	ask(c, &checking, &(struct channel_topics) {.op = TOPICS_CHECK}, q, r);
+	const struct channel_topics query = {.op = TOPICS_CHECK};
+
+	later_ask(c, &checking, &query, sizeof(query), q, r);
 }
 
 // What the file says may be newer than what the data plane runs with: a topic is created before the
@@ -121,5 +109,5 @@ void topic_create(struct control *c, struct request *q, struct reply *r) {
 		query.replicas = (uint32_t)json_integer_value(replicas);
 	query.partitions = partitions != NULL ? (uint32_t)json_integer_value(partitions)
 					      : partitions_configured(c, name);
-	ask(c, &creating, &query, q, r);
+	later_ask(c, &creating, &query, sizeof(query), q, r);
 }

@@ -72,6 +72,22 @@ void later_start(struct control *c, struct later *l, struct reply *r) {
 	r->later = l;
 }
 
+void later_ask(
+	struct control *c,
+	const struct later_kind *kind,
+	const void *element,
+	size_t size,
+	const struct request *q,
+	struct reply *r
+) {
+	struct later *l = later_make(c, kind, q, r);
+
+	if (l == NULL)
+		return;
+	memcpy(l->element, element, size);
+	later_start(c, l, r);
+}
+
 static void tell(struct control *c, struct later *l, struct reply *r) {
 	c->refused += r->status >= 400;
 	l->tell(l->owner, r);

@@ -51,6 +51,16 @@ struct later *later_make(
 // tell `owner` and `tell`.
 void later_start(struct control *c, struct later *l, struct reply *r);
 
+// Both at once, for what needs no more than its element.
+void later_ask(
+	struct control *c,
+	const struct later_kind *kind,
+	const void *element,
+	size_t size,
+	const struct request *q,
+	struct reply *r
+);
+
 // Tell what has been answered, ask what is next.
 void later_turn(struct control *c);
 int later_timeout_ms(const struct control *c, int at_most); // until the next turn is due
